@@ -1,0 +1,12 @@
+//! The trade's words as types: ids, address kinds, wallets, batches, vaults, gates.
+//!
+//! Everything here is pure: no async, no SQL, no HTTP, no clock, no randomness. Time and
+//! random bytes are arguments, so a seeded simulator can drive every state machine.
+//! Types have no serde: the API, the signer's wire and the database rows each own their shape.
+
+pub mod address;
+pub mod batch;
+pub mod external_id;
+pub mod id;
+pub mod vault;
+pub mod wallet;

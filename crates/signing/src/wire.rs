@@ -1,0 +1,1 @@
+//! Frames and messages on the channel to the signer.
