@@ -40,7 +40,11 @@ pub struct DrillProof {
 impl DrillProof {
     /// The bytes that are signed: tag, drill, vault, nonce, digest, then each sample with its payload.
     #[must_use]
-    pub fn message(challenge: &DrillChallenge, descriptors_digest: &[u8; 32], payloads: &[AddressPayload]) -> Vec<u8> {
+    pub fn message(
+        challenge: &DrillChallenge,
+        descriptors_digest: &[u8; 32],
+        payloads: &[AddressPayload],
+    ) -> Vec<u8> {
         let mut message = b"coffer restore drill v1".to_vec();
         message.extend_from_slice(challenge.drill_id.as_bytes());
         message.extend_from_slice(challenge.vault_id.as_bytes());
@@ -56,13 +60,22 @@ impl DrillProof {
 
     /// Says only that the holder of `pinned` signed this answer to this challenge; whether digest and
     /// payloads are the right ones is the caller's comparison.
-    pub fn verify(&self, challenge: &DrillChallenge, pinned: &[u8; 32]) -> Result<(), DescriptorError> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(pinned).map_err(|_| DescriptorError::BadAttestationKey)?;
+    pub fn verify(
+        &self,
+        challenge: &DrillChallenge,
+        pinned: &[u8; 32],
+    ) -> Result<(), DescriptorError> {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(pinned)
+            .map_err(|_| DescriptorError::BadAttestationKey)?;
         let message = Self::message(challenge, &self.descriptors_digest, &self.payloads);
-        let complete = self.payloads.len() == challenge.samples.len() && self.attestation_public_key == *pinned;
-        key.verify_strict(&message, &ed25519_dalek::Signature::from_bytes(&self.signature))
-            .ok()
-            .filter(|()| complete)
-            .ok_or(DescriptorError::BadSignature)
+        let complete = self.payloads.len() == challenge.samples.len()
+            && self.attestation_public_key == *pinned;
+        key.verify_strict(
+            &message,
+            &ed25519_dalek::Signature::from_bytes(&self.signature),
+        )
+        .ok()
+        .filter(|()| complete)
+        .ok_or(DescriptorError::BadSignature)
     }
 }

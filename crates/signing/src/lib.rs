@@ -12,7 +12,9 @@ mod error;
 mod signer;
 mod wire;
 
-pub use descriptor::{AccountDescriptor, AccountSpec, DescriptorError, SignedDescriptor, descriptors_digest};
+pub use descriptor::{
+    AccountDescriptor, AccountSpec, DescriptorError, SignedDescriptor, descriptors_digest,
+};
 pub use drill::{DrillChallenge, DrillProof, DrillSample};
 pub use error::SignerError;
 pub use signer::{SealKey, Signer, SignerIdentity};
