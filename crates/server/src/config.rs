@@ -9,10 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// Where `coffer serve` listens and its client commands connect unless told otherwise.
-pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(
-    std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-    8460,
-);
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8420);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -268,8 +266,14 @@ mod tests {
         };
         check("[server]\nlissten = \"127.0.0.1:1\"", "lissten");
         check("[servers]", "servers");
-        check("[server]\nmax_header_bytes = 100", "server.max_header_bytes");
+        check(
+            "[server]\nmax_header_bytes = 100",
+            "server.max_header_bytes",
+        );
         check("[server]\nroles = [\"miner\"]", "miner");
-        check("[server]\nevents_interval_ms = 0", "server.events_interval_ms");
+        check(
+            "[server]\nevents_interval_ms = 0",
+            "server.events_interval_ms",
+        );
     }
 }

@@ -45,7 +45,9 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let actor = authenticate(&guard.api, &request).await?;
+    let token = ApiToken::from_headers(request.headers());
+    let peer = request.extensions().get::<Peer>().copied();
+    let actor = authenticate(&guard.api, token, peer).await?;
     tracing::Span::current().record("key", tracing::field::display(actor.key));
     guard.api.rate_limits().request(actor.key)?;
     if !actor.may(guard.scope) {
@@ -59,8 +61,11 @@ pub(super) async fn guard(
     Ok(next.run(request).await)
 }
 
-async fn authenticate(api: &Api, request: &Request) -> Result<Actor, Problem> {
-    let token = ApiToken::from_headers(request.headers());
+async fn authenticate(
+    api: &Api,
+    token: Option<ApiToken>,
+    peer: Option<Peer>,
+) -> Result<Actor, Problem> {
     let actor = match &token {
         Some(token) => api.platform().authenticate(token).await?,
         None => None,
@@ -68,7 +73,6 @@ async fn authenticate(api: &Api, request: &Request) -> Result<Actor, Problem> {
     match actor {
         Some(actor) => Ok(actor),
         None => {
-            let peer = request.extensions().get::<Peer>();
             let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
             metrics::counter!("coffer_http_unauthorized_total").increment(1);
             api.rate_limits().failure(address)?;

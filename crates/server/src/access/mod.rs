@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub(crate) use guard::Caller;
 pub(crate) use rate::RateLimits;
-pub(crate) use routes::Routes;
+pub(crate) use routes::{Routes, SECURITY_SCHEME};
 pub(crate) use scope::Scope;
 pub(crate) use token::ApiToken;
 

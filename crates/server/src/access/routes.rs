@@ -97,5 +97,9 @@ fn require(operation: &mut Operation, scope: Scope) {
         [scope.name()],
     )]);
     let text = operation.description.take().unwrap_or_default();
-    operation.description = Some(format!("{text}\n\nScope: `{scope}`.").trim_start().to_owned());
+    operation.description = Some(
+        format!("{text}\n\nScope: `{scope}`.")
+            .trim_start()
+            .to_owned(),
+    );
 }

@@ -39,7 +39,12 @@ impl ApiToken {
             .get_all(header::AUTHORIZATION)
             .iter()
             .map(|value| (true, value))
-            .chain(headers.get_all("x-api-key").iter().map(|value| (false, value)));
+            .chain(
+                headers
+                    .get_all("x-api-key")
+                    .iter()
+                    .map(|value| (false, value)),
+            );
         let (is_bearer, value) = sent.next()?;
         if sent.next().is_some() {
             return None;
@@ -97,7 +102,8 @@ mod tests {
 
     #[test]
     fn one_header_carries_it() {
-        let found = |pairs: &[(&'static str, String)]| ApiToken::from_headers(&headers(pairs)).is_some();
+        let found =
+            |pairs: &[(&'static str, String)]| ApiToken::from_headers(&headers(pairs)).is_some();
         let bearer = ("authorization", format!("bearer {}", text()));
         let own = ("x-api-key", text());
         assert!(found(&[bearer.clone()]) && found(&[own.clone()]));

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::access::Api;
 use crate::config::ServerConfig;
@@ -21,7 +22,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Why a body did not arrive whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    TooLarge { limit: u64 },
+    TooLarge {
+        limit: u64,
+    },
     TooSlow,
     /// The client went away, or its framing is wrong.
     Broken(String),
@@ -86,6 +89,15 @@ impl ClientBody {
             min_bytes_per_second: config.upload_min_bytes_per_second,
             faults: Faults::default(),
         }
+    }
+
+    pub(super) fn of_upload(request: Request, config: &ServerConfig) -> Result<Self, Fault> {
+        declared_too_large(request.headers(), config.max_upload_bytes)?;
+        Ok(Self::new(
+            request.into_body(),
+            config.max_upload_bytes,
+            config,
+        ))
     }
 
     pub(crate) fn faults(&self) -> Faults {
@@ -155,13 +167,7 @@ impl FromRequest<Api> for ClientBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
-        let config = api.config();
-        declared_too_large(request.headers(), config.max_upload_bytes)?;
-        Ok(Self::new(
-            request.into_body(),
-            config.max_upload_bytes,
-            config,
-        ))
+        Ok(Self::of_upload(request, api.config())?)
     }
 }
 

@@ -45,15 +45,29 @@ async fn envelope(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, route, key = tracing::field::Empty);
+    let span = tracing::info_span!(
+        "request",
+        id = id.to_str().unwrap_or_default(),
+        method,
+        route,
+        key = tracing::field::Empty
+    );
     let begun = Instant::now();
     let mut response = async {
         let response = if has_two_lengths(&request) {
-            Problem::new(Code::BadRequest, "Content-Length and Transfer-Encoding exclude each other").into_response()
+            Problem::new(
+                Code::BadRequest,
+                "Content-Length and Transfer-Encoding exclude each other",
+            )
+            .into_response()
         } else {
             next.run(request).await
         };
-        tracing::info!(status = response.status().as_u16(), elapsed_ms = begun.elapsed().as_millis(), "answered");
+        tracing::info!(
+            status = response.status().as_u16(),
+            elapsed_ms = begun.elapsed().as_millis(),
+            "answered"
+        );
         response
     }
     .instrument(span)

@@ -32,7 +32,8 @@ async fn parameters(parts: &mut Parts) -> Result<Vec<String>, Problem> {
 }
 
 fn parsed<T: FromStr>(text: Option<&String>) -> Result<T, Problem> {
-    let text = text.ok_or_else(|| Problem::internal("a route has fewer parameters than its handler"))?;
+    let text =
+        text.ok_or_else(|| Problem::internal("a route has fewer parameters than its handler"))?;
     text.parse().map_err(|_| no_such(text))
 }
 

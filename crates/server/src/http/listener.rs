@@ -54,7 +54,10 @@ pub(crate) async fn accept(
     tasks.close();
     let deadline = Duration::from_millis(config.shutdown_deadline_ms);
     if tokio::time::timeout(deadline, tasks.wait()).await.is_err() {
-        tracing::warn!(connections = tasks.len(), "cutting what did not finish in time");
+        tracing::warn!(
+            connections = tasks.len(),
+            "cutting what did not finish in time"
+        );
         shared.deadline.cancel();
         tasks.wait().await;
     }

@@ -21,3 +21,6 @@ pub(crate) use body::{ClientBody, Fault, JsonBody, OptionalJsonBody};
 pub(crate) use envelope::enveloped;
 pub(crate) use extract::{IdempotencyKey, PathId, PathIds, Query};
 pub(crate) use listener::{Peer, accept};
+
+#[cfg(test)]
+mod tests;

@@ -35,9 +35,7 @@ impl<S> TimedIo<S> {
             return outcome;
         }
         let timeout = self.write_idle_timeout;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(sleep(timeout)));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(waiting.as_mut().poll(context));
         waiting.as_mut().reset(Instant::now() + timeout);
         Poll::Ready(Err(io::Error::new(
