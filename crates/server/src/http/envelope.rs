@@ -53,34 +53,25 @@ async fn envelope(request: Request, next: Next) -> Response {
         key = tracing::field::Empty
     );
     let begun = Instant::now();
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let mut response = async {
-        let response = if has_two_lengths(&request) {
-            Problem::new(
-                Code::BadRequest,
-                "Content-Length and Transfer-Encoding exclude each other",
-            )
-            .into_response()
-        } else {
-            next.run(request).await
-        };
-        tracing::info!(
-            status = response.status().as_u16(),
-            elapsed_ms = begun.elapsed().as_millis(),
-            "answered"
-        );
+        let response = next.run(request).await;
+        let elapsed_ms = begun.elapsed().as_millis();
+        tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered");
         response
     }
     .instrument(span)
     .await;
     count(method, route, response.status(), begun);
     furnish(&mut response, id);
+    if is_chunked {
+        // hyper takes a chunked body whatever Content-Length says beside it, and a proxy that counts
+        // otherwise could be made to pass a hidden second request (RFC 9112, section 6.3). It
+        // would have to come on this connection.
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
-}
-
-/// RFC 9112, section 6.3: such a request may be an attempt at smuggling another.
-fn has_two_lengths(request: &Request) -> bool {
-    let headers = request.headers();
-    headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// The client's own id when it is fit to be logged, else a new one.
@@ -188,10 +179,6 @@ mod tests {
         check(get("//fine"), 404, Some("not_found")).await;
         check(Request::put("/fine"), 405, Some("method_not_allowed")).await;
         check(get("/boom"), 500, Some("internal")).await;
-        let smuggled = get("/fine")
-            .header("content-length", "3")
-            .header("transfer-encoding", "chunked");
-        check(smuggled, 400, Some("bad_request")).await;
     }
 
     #[tokio::test]
