@@ -17,7 +17,6 @@ pub mod config;
 mod http;
 mod metrics;
 mod openapi;
-mod platform;
 mod problem;
 mod signer_process;
 

@@ -3,7 +3,9 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, tag::TagBuilder};
 
-use crate::access::{SECURITY_SCHEME, Scope};
+use coffer_platform::Scope;
+
+use crate::access::SECURITY_SCHEME;
 use crate::api;
 use crate::problem::{Code, ProblemView};
 
@@ -66,7 +68,7 @@ fn introduction() -> String {
          gets the first answer again. Times are UTC with milliseconds.\n\n### Scopes\n",
     );
     for scope in Scope::ALL {
-        text.push_str(&format!("- `{scope}`: {}\n", scope.what()));
+        text.push_str(&format!("- `{}`: {}\n", scope.name(), what(*scope)));
     }
     text.push_str("\n### Codes\n");
     for code in Code::ALL {
@@ -78,4 +80,20 @@ fn introduction() -> String {
         ));
     }
     text
+}
+
+/// What a scope lets its holder do.
+fn what(scope: Scope) -> &'static str {
+    match scope {
+        Scope::BatchesRead => "see batches, their progress and results",
+        Scope::BatchesWrite => "submit, pause, resume and cancel batches",
+        Scope::WalletsRead => "see wallets and look up addresses",
+        Scope::WalletsWrite => "create single wallets",
+        Scope::WalletsActivate => "activate and reject pending wallets",
+        Scope::VaultsRead => "see vaults, their gates, lists and pools",
+        Scope::VaultsWrite => "change gates, lists and pools, and run restore drills",
+        Scope::AuditRead => "read the audit log",
+        Scope::KeysWrite => "create, list and revoke API keys",
+        Scope::Admin => "everything",
+    }
 }

@@ -1,23 +1,29 @@
 //! The guard in front of an endpoint: key, rate, scope, in this order.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use zeroize::Zeroizing;
 
-use super::{Api, ApiToken, Scope};
+use coffer_platform::Scope;
+
+use super::Api;
+use super::token::token_of;
 use crate::http::Peer;
-use crate::platform::Actor;
 use crate::problem::{Code, Problem};
 
 /// Who calls. Made by the guard only, so a handler that takes one stands behind it.
 #[derive(Clone)]
-pub(crate) struct Caller(Actor);
+pub(crate) struct Caller(coffer_platform::Caller);
 
-impl Caller {
-    pub(crate) fn actor(&self) -> &Actor {
+impl Deref for Caller {
+    type Target = coffer_platform::Caller;
+
+    fn deref(&self) -> &coffer_platform::Caller {
         &self.0
     }
 }
@@ -45,33 +51,31 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let token = ApiToken::from_headers(request.headers());
+    let token = token_of(request.headers());
     let peer = request.extensions().get::<Peer>().copied();
-    let actor = authenticate(&guard.api, token, peer).await?;
-    tracing::Span::current().record("key", tracing::field::display(actor.key));
-    guard.api.rate_limits().request(actor.key)?;
-    if !actor.may(guard.scope) {
-        return Err(Problem::new(
-            Code::Forbidden,
-            format_args!("this call needs an API key with the scope {}", guard.scope),
-        )
-        .with("scope", guard.scope.name()));
+    let caller = authenticate(&guard.api, token, peer).await?;
+    tracing::Span::current().record("key", tracing::field::display(caller.key));
+    guard.api.rate_limits().request(caller.key)?;
+    if !caller.may(guard.scope) {
+        let scope = guard.scope.name();
+        let text = format_args!("this call needs an API key with the scope {scope}");
+        return Err(Problem::new(Code::Forbidden, text).with("scope", scope));
     }
-    request.extensions_mut().insert(Caller(actor));
+    request.extensions_mut().insert(Caller(caller));
     Ok(next.run(request).await)
 }
 
 async fn authenticate(
     api: &Api,
-    token: Option<ApiToken>,
+    token: Option<Zeroizing<String>>,
     peer: Option<Peer>,
-) -> Result<Actor, Problem> {
-    let actor = match &token {
+) -> Result<coffer_platform::Caller, Problem> {
+    let caller = match &token {
         Some(token) => api.platform().authenticate(token).await?,
         None => None,
     };
-    match actor {
-        Some(actor) => Ok(actor),
+    match caller {
+        Some(caller) => Ok(caller),
         None => {
             let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
             metrics::counter!("coffer_http_unauthorized_total").increment(1);

@@ -13,45 +13,62 @@
 mod guard;
 mod rate;
 mod routes;
-mod scope;
 mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use coffer_platform::{Clock, Platform};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 pub(crate) use guard::Caller;
-pub(crate) use rate::RateLimits;
 pub(crate) use routes::{Routes, SECURITY_SCHEME};
-pub(crate) use scope::Scope;
-pub(crate) use token::ApiToken;
 
-use crate::config::Config;
-use crate::platform::Platform;
+use crate::config::{Config, ServerConfig};
+use rate::RateLimits;
 
-/// The state of guarded endpoints.
-#[derive(Clone)]
-pub(crate) struct Api(Arc<Parts>);
+/// What endpoints work with, handed in.
+pub(crate) struct Parts {
+    pub(crate) platform: Platform,
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Cancelled when the process is to stop; answers without an end of their own end then.
+    pub(crate) stop: CancellationToken,
+}
 
-struct Parts {
-    platform: Platform,
-    config: Config,
+struct Shared {
+    parts: Parts,
     rate_limits: RateLimits,
 }
 
+/// The state of guarded endpoints.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Shared>);
+
 impl Api {
-    pub(crate) fn new(platform: Platform, config: Config) -> Self {
-        Self(Arc::new(Parts {
-            rate_limits: RateLimits::new(&config.rate_limit),
-            platform,
-            config,
-        }))
+    pub(crate) fn new(parts: Parts) -> Self {
+        let rate_limits = RateLimits::new(&parts.config.rate_limit);
+        Self(Arc::new(Shared { parts, rate_limits }))
     }
 
     pub(crate) fn platform(&self) -> &Platform {
-        &self.0.platform
+        &self.0.parts.platform
     }
 
-    pub(crate) fn config(&self) -> &crate::config::ServerConfig {
-        &self.0.config.server
+    pub(crate) fn config(&self) -> &ServerConfig {
+        &self.0.parts.config.server
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.parts.clock.now_ms()
+    }
+
+    pub(crate) fn stopping(&self) -> WaitForCancellationFuture<'_> {
+        self.0.parts.stop.cancelled()
+    }
+
+    pub(crate) fn events_interval(&self) -> Duration {
+        Duration::from_millis(self.config().events_interval_ms)
     }
 
     fn rate_limits(&self) -> &RateLimits {
@@ -69,7 +86,7 @@ impl Open {
     }
 
     /// For `readyz` alone.
-    pub(crate) async fn readiness(&self) -> crate::platform::Readiness {
+    pub(crate) async fn readiness(&self) -> Vec<(&'static str, Result<(), String>)> {
         self.0.platform().readiness().await
     }
 }

@@ -8,7 +8,9 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::guard::{Guard, guard};
-use super::{Api, Open, Scope};
+use coffer_platform::Scope;
+
+use super::{Api, Open};
 
 /// The name of the security scheme in the OpenAPI document.
 pub(crate) const SECURITY_SCHEME: &str = "api_key";
@@ -98,7 +100,7 @@ fn require(operation: &mut Operation, scope: Scope) {
     )]);
     let text = operation.description.take().unwrap_or_default();
     operation.description = Some(
-        format!("{text}\n\nScope: `{scope}`.")
+        format!("{text}\n\nScope: `{}`.", scope.name())
             .trim_start()
             .to_owned(),
     );

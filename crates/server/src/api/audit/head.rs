@@ -14,8 +14,8 @@ pub(crate) struct AuditHeadView {
     /// Of the last record; 0 when there is none.
     seq: u64,
     hash: String,
-    /// Unix milliseconds.
-    at: i64,
+    /// Unix milliseconds, of the last record.
+    at: Option<i64>,
 }
 
 /// The audit log's end
@@ -27,11 +27,15 @@ pub(crate) async fn audit_head(
     caller: Caller,
 ) -> Result<Json<AuditHeadView>, Problem> {
     let head = api.platform().audit_head(&caller).await?;
+    let last = match head.seq.checked_sub(1) {
+        Some(before) => api.platform().audit_records(&caller, before, 1).await?.pop(),
+        None => None,
+    };
     Ok(Json(AuditHeadView {
         organization_id: head.organization.to_string(),
         seq: head.seq,
         hash: hex::encode(head.hash),
-        at: head.at_ms,
+        at: last.map(|record| record.at_ms),
     }))
 }
 

@@ -10,11 +10,19 @@ mod resume;
 mod show;
 
 use coffer_domain::batch::{Batch, BatchState};
+use axum::http::StatusCode;
+use axum::response::Response;
+use coffer_domain::id::BatchId;
+use coffer_platform::Caller;
+use coffer_platform::batches::Control;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::once::{fingerprint, once, rendered, reply};
 use super::time::rfc3339;
-use crate::access::Routes;
+use crate::access::{Api, Routes};
+use crate::http::IdempotencyKey;
+use crate::problem::Problem;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = create::route(routes);
@@ -89,6 +97,21 @@ impl BatchView {
                 .map(|rate| left / rate),
         }
     }
+}
+
+/// Pauses, resumes or cancels, which differ in nothing else.
+async fn control(
+    api: &Api,
+    caller: &Caller,
+    id: BatchId,
+    control: Control,
+    key: &IdempotencyKey,
+) -> Result<Response, Problem> {
+    let now_ms = api.now_ms();
+    let render = move |batch: &Batch| rendered(StatusCode::OK, &BatchView::of(batch, now_ms));
+    let once = once(key, fingerprint(&[id.as_bytes()]), &render);
+    let answer = api.platform().control_batch(caller, id, control, once).await?;
+    reply(answer, &render)
 }
 
 fn rows_per_second(batch: &Batch, now_ms: i64) -> Option<f64> {
