@@ -1,6 +1,8 @@
 use coffer_domain::id::{OrganizationId, VaultId};
 use coffer_signing::SignerError;
-use coffer_store::{Constraint, StoreError};
+use coffer_store::StoreError;
+
+use crate::transaction::lost_race;
 
 /// What a use case can answer instead of its value; one variant per thing a caller can do differently.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +36,12 @@ pub enum Error {
     AuditBroken { organization: OrganizationId, reason: String },
     #[error("the signer cannot serve: {0}")]
     Signer(#[from] SignerError),
-    /// The database is down, or too many transactions collided: try again.
+    /// The database is down, full or overloaded: try again.
     #[error("the database cannot serve now: {0}")]
     StoreUnavailable(String),
+    /// Too many transactions collided on the same objects: try again.
+    #[error("too many changes to the same objects at once: {0}")]
+    Contended(String),
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -45,6 +50,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(what) => Self::Integrity { object: format!("a row ({what})") },
+            error if lost_race(&error) => Self::Contended(error.to_string()),
             error if error.is_transient() => Self::StoreUnavailable(error.to_string()),
             error => Self::Internal(error.to_string()),
         }
@@ -63,15 +69,6 @@ impl Error {
     /// Whether waiting may cure it. Everything else fails again the same way.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::StoreUnavailable(_) | Self::Signer(SignerError::Unreachable(_)))
+        matches!(self, Self::StoreUnavailable(_) | Self::Contended(_) | Self::Signer(SignerError::Unreachable(_)))
     }
-}
-
-/// Whether the whole transaction should run again: it lost a race and left nothing behind.
-pub(crate) fn lost_race(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Retry(_)
-            | StoreError::Conflict(Constraint::AuditSequence | Constraint::IdempotencyKey | Constraint::ExternalId)
-    )
 }

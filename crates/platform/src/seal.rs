@@ -6,7 +6,7 @@
 //! The same key material gives the key that encrypts account descriptors at rest and the secrets that sign
 //! hook calls; each use has a key of its own by HKDF (RFC 5869).
 
-use chacha20poly1305::aead::{Aead, KeyInit as _, Payload};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use coffer_domain::batch::Batch;
 use coffer_domain::id::VaultId;
@@ -19,7 +19,7 @@ use coffer_store::chunks::StagedChunk;
 use coffer_store::pools::PoolEntry;
 use coffer_store::vaults::VaultRow;
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 

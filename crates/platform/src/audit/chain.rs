@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use coffer_domain::id::{OrganizationId, VaultId};
+use coffer_domain::id::{OrganizationId, VaultId, WalletId};
 use coffer_store::Tx;
 use coffer_store::audit::{self as rows, AuditRow};
 use serde::Deserialize;
@@ -97,9 +97,23 @@ impl Chain {
             }
         }
         for (object, version) in changes.versions {
-            self.objects.insert(object, version);
+            match object.parse::<WalletId>() {
+                Ok(wallet) => self.learn_wallet(wallet, version),
+                Err(_) => drop(self.objects.insert(object, version)),
+            }
         }
         Ok(())
+    }
+}
+
+impl Chain {
+    /// A wallet's id tells its index in its vault.
+    fn learn_wallet(&mut self, wallet: WalletId, version: u32) {
+        for (vault, versions) in &mut self.wallets {
+            if let Some(index) = wallet.index_in(*vault) {
+                versions.set(index, version);
+            }
+        }
     }
 }
 
@@ -170,10 +184,14 @@ impl Chains {
     }
 
     /// The latest version of a wallet; 0 when none was ever created at this index.
-    pub(crate) fn wallet_version(&self, organization: OrganizationId, vault: VaultId, index: u32, id: &str) -> u32 {
+    pub(crate) fn wallet_version(&self, organization: OrganizationId, vault: VaultId, index: u32) -> u32 {
+        self.with(organization, |chain| chain.wallets.get(&vault).map_or(0, |versions| versions.get(index)))
+    }
+
+    /// Whether the audit knows a wallet of this id, in whichever vault of the organization.
+    pub(crate) fn knows_wallet(&self, organization: OrganizationId, wallet: WalletId) -> bool {
         self.with(organization, |chain| {
-            let born = chain.wallets.get(&vault).map_or(0, |versions| versions.get(index));
-            chain.objects.get(id).copied().unwrap_or(born)
+            chain.wallets.iter().any(|(vault, versions)| wallet.index_in(*vault).is_some_and(|index| versions.get(index) > 0))
         })
     }
 

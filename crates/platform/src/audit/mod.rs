@@ -21,3 +21,39 @@ pub use chain::Chains;
 pub(crate) use changes::{Changes, CreatedWallets};
 pub use record::{AuditHead, AuditRecord, ZERO_HASH, record_hash};
 pub(crate) use record::{Entry, append};
+
+use coffer_store::audit as rows;
+
+use crate::{Caller, Error, Platform};
+
+impl Platform {
+    /// Records after `after`, in order, also of a chain that is broken: whoever investigates needs them.
+    pub async fn audit_records(&self, caller: &Caller, after: u64, limit: u32) -> Result<Vec<AuditRecord>, Error> {
+        let mut tx = self.0.db.read().await?;
+        let rows = rows::page(&mut tx, caller.organization, after, limit).await?;
+        Ok(rows.into_iter().map(AuditRecord::from).collect())
+    }
+
+    /// The head as the database has it.
+    pub async fn audit_head(&self, caller: &Caller) -> Result<AuditHead, Error> {
+        let mut tx = self.0.db.read().await?;
+        let head = rows::head(&mut tx, caller.organization).await?;
+        let (seq, hash) = head.map_or((0, ZERO_HASH), |head| (head.seq, head.hash));
+        Ok(AuditHead { organization: caller.organization, seq, hash })
+    }
+}
+
+impl From<rows::AuditRow> for AuditRecord {
+    fn from(row: rows::AuditRow) -> Self {
+        Self {
+            seq: row.seq,
+            at_ms: row.at_ms,
+            actor: row.actor,
+            action: row.action,
+            object: row.object,
+            payload: row.payload,
+            prev_hash: row.prev_hash,
+            hash: row.hash,
+        }
+    }
+}
