@@ -133,3 +133,6 @@ impl Deriver {
         self.add_scalars(lanes)
     }
 }
+
+#[cfg(test)]
+mod tests;
