@@ -33,7 +33,7 @@ fn a_payload_does_not_depend_on_the_batch_around_it() {
             (LANES - 1, 2),
             (LANES, LANES),
             (2 * LANES + 89, 1),
-            (100, 2 * LANES),
+            (100, 2 * LANES - 50),
         ] {
             let part = payloads(&parent, scheme, first, count);
             let bytes = first as usize * scheme.payload_len()
