@@ -3,14 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'node:test';
+import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ORACLE = fileURLToPath(new URL('../oracle.mjs', import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), 'oracle-'));
 const mnemonicFile = join(dir, 'mnemonic');
 writeFileSync(mnemonicFile, `# the standards' own, holds no money\n${'abandon '.repeat(11)}about\n`);
-test.after(() => rmSync(dir, { recursive: true }));
+after(() => rmSync(dir, { recursive: true }));
 
 const oracle = (...args) => spawnSync(process.execPath, [ORACLE, ...args, '--mnemonic-file', mnemonicFile], { encoding: 'utf8' });
 const derive = (kind, count) => oracle('derive', '--kind', kind, '--count', String(count)).stdout.trim().split('\n');
