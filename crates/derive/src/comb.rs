@@ -60,6 +60,17 @@ pub(crate) struct Lanes {
     products: Vec<Field>,
 }
 
+#[cfg(test)]
+impl Lanes {
+    pub(crate) fn of(points: Vec<Point>, scalars: Vec<[u8; 32]>) -> Self {
+        Self {
+            points,
+            scalars,
+            ..Self::default()
+        }
+    }
+}
+
 pub(crate) struct Comb {
     /// `multiples[window * HALF + digit - 1]`
     multiples: Vec<Point>,

@@ -5,8 +5,8 @@ use crate::extended_key::ChildHmac;
 use crate::hashes::{TapTweak, hash160, keccak20};
 use crate::{DeriveError, ExtendedPublicKey, IndexRange, Payloads, Scheme};
 
-/// Keys that share one inversion. More gains little and leaves the second-level cache.
-pub const LANES: usize = 512;
+/// Keys that share one inversion. More gains little and presses on the second-level cache.
+pub const LANES: usize = 1024;
 
 /// Order of the group of secp256k1, big-endian ([SEC 2](https://www.secg.org/sec2-v2.pdf), 2.4.1).
 const ORDER: [u8; 32] = [
@@ -133,3 +133,6 @@ impl Deriver {
         self.add_scalars(lanes)
     }
 }
+
+#[cfg(test)]
+mod tests;

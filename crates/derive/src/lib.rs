@@ -13,7 +13,7 @@
 //! it has no `Debug`.
 //!
 //! Cost: a [`Deriver`] holds a table of about 1 MiB, built once in some 10 ms; share it between threads. A
-//! call works in chunks of [`deriver::LANES`] keys, with some 150 KiB of scratch beside the result.
+//! call works in chunks of [`deriver::LANES`] keys, with some 330 KiB of scratch beside the result.
 
 mod comb;
 pub mod deriver;

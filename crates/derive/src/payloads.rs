@@ -46,7 +46,8 @@ impl Payloads {
     /// Takes records as they are, e.g. to have them verified; `None` when `bytes` is not whole records.
     #[must_use]
     pub fn from_bytes(record_len: usize, bytes: Vec<u8>) -> Option<Self> {
-        (record_len > 0 && bytes.len() % record_len == 0).then_some(Self { record_len, bytes })
+        (record_len > 0 && bytes.len().is_multiple_of(record_len))
+            .then_some(Self { record_len, bytes })
     }
 
     /// Number of records.

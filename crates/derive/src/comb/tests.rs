@@ -14,14 +14,12 @@ fn point(scalar: Scalar) -> Point {
 
 /// Adds by the comb and compares every lane with `k256`'s own arithmetic.
 fn check(comb: &Comb, work: &[(Scalar, Scalar)]) {
-    let mut lanes = Lanes {
-        points: work.iter().map(|(start, _)| point(*start)).collect(),
-        scalars: work
-            .iter()
+    let mut lanes = Lanes::of(
+        work.iter().map(|(start, _)| point(*start)).collect(),
+        work.iter()
             .map(|(_, scalar)| scalar_bytes(*scalar))
             .collect(),
-        ..Lanes::default()
-    };
+    );
     assert_eq!(comb.add_multiples(&mut lanes), Ok(()));
     for ((start, scalar), found) in work.iter().zip(&lanes.points) {
         assert!(point(*start + *scalar).to_projective() == found.to_projective());
@@ -55,15 +53,14 @@ fn sums_are_those_of_plain_arithmetic_also_where_points_meet() {
 fn a_sum_at_infinity_is_an_error_and_names_its_lane() {
     let comb = Comb::new();
     let five = Scalar::from(5_u64);
-    let mut lanes = Lanes {
-        points: vec![point(five); 3],
-        scalars: vec![
+    let mut lanes = Lanes::of(
+        vec![point(five); 3],
+        vec![
             scalar_bytes(five),
             scalar_bytes(-five),
             scalar_bytes(Scalar::ONE),
         ],
-        ..Lanes::default()
-    };
+    );
     assert_eq!(comb.add_multiples(&mut lanes), Err(1));
 }
 

@@ -24,10 +24,17 @@ proptest! {
 
 #[test]
 fn a_payload_does_not_depend_on_the_batch_around_it() {
+    const LANES: u32 = coffer_derive::deriver::LANES as u32;
     let parent = sample_parent();
     for scheme in Scheme::ALL {
-        let whole = payloads(&parent, scheme, 0, 1100);
-        for (first, count) in [(0, 1), (511, 2), (512, 512), (1099, 1), (100, 1000)] {
+        let whole = payloads(&parent, scheme, 0, 2 * LANES + 90);
+        for (first, count) in [
+            (0, 1),
+            (LANES - 1, 2),
+            (LANES, LANES),
+            (2 * LANES + 89, 1),
+            (100, 2 * LANES - 50),
+        ] {
             let part = payloads(&parent, scheme, first, count);
             let bytes = first as usize * scheme.payload_len()
                 ..(first + count) as usize * scheme.payload_len();
