@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<ParsedAddress, AddressError> {
 }
 
 /// Whether a text is to be read as SegWit and nothing else. A base58 text can begin with `bc1` too, but
-/// one of 32 bytes has at least 43 characters, and none of them a capital once in 10¹⁰ such texts.
+/// one of 32 bytes has at least 43 characters, and fewer than one such text in 10⁹ has no capital.
 pub(crate) fn has_form(text: &str) -> bool {
     let mixed = text.bytes().any(|b| b.is_ascii_uppercase())
         && text.bytes().any(|b| b.is_ascii_lowercase());
