@@ -38,7 +38,7 @@ impl From<Error> for Problem {
                 "the signer cannot serve now; GET /readyz says when it can",
                 error,
             ),
-            Error::StoreUnavailable(private) => Self::unavailable(
+            Error::StoreUnavailable(private) | Error::Contended(private) => Self::unavailable(
                 Code::StoreUnavailable,
                 "the database cannot serve now; the same request may be sent again",
                 private,

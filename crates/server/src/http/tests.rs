@@ -186,6 +186,19 @@ async fn a_request_hidden_behind_a_chunked_one_is_not_answered() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_still_sending_gets_the_answer_that_refuses_it() {
+    let server = start(hurried()).await;
+    let mut socket = TcpStream::connect(server.address).await.expect("connects");
+    let head = format!("POST /upload HTTP/1.1\r\n{CLOSE}Transfer-Encoding: chunked\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.expect("sends");
+    let chunk = format!("10000\r\n{}\r\n", "z".repeat(0x10000));
+    for _ in 0..200 {
+        socket.write_all(chunk.as_bytes()).await.expect("the connection is not reset");
+    }
+    assert!(rest(socket).await.contains("413 Payload Too Large"));
+}
+
+#[tokio::test]
 async fn an_upload_of_a_byte_now_and_then_is_cut() {
     // Never silent for long, but far below the least rate.
     let chunks = futures_util::stream::unfold((), |()| async {
