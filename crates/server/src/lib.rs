@@ -18,6 +18,7 @@ mod http;
 mod metrics;
 mod openapi;
 mod problem;
-mod signer_process;
+pub mod run;
 
 pub use openapi::openapi_json;
+pub use run::{InitOptions, Initialized, ServeOptions, init, serve};

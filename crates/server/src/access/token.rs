@@ -38,7 +38,11 @@ mod tests {
         };
         let headers: HeaderMap = pairs.iter().map(pair).collect();
         let found = token_of(&headers);
-        assert_eq!(found.as_ref().map(|token| token.as_str()), expected, "{pairs:?}");
+        assert_eq!(
+            found.as_ref().map(|token| token.as_str()),
+            expected,
+            "{pairs:?}"
+        );
     }
 
     #[test]

@@ -57,7 +57,10 @@ pub(crate) fn reply<T>(answer: Answer<T>, render: &Render<'_, T>) -> Result<Resp
     let status = StatusCode::from_u16(status).map_err(Problem::internal)?;
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     if replayed {
         headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
     }

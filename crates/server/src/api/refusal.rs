@@ -13,12 +13,14 @@ impl From<Error> for Problem {
         let public = error.to_string();
         match error {
             Error::NotFound { .. } => Self::new(Code::NotFound, public),
-            Error::Validation { field, .. } => Self::new(Code::Validation, public).with("field", field),
+            Error::Validation { field, .. } => {
+                Self::new(Code::Validation, public).with("field", field)
+            }
             Error::Upload(error) => upload(&error),
             Error::IdempotencyConflict { .. } => Self::new(Code::IdempotencyConflict, public),
-            Error::IdempotencyInProgress { id } => {
-                Self::new(Code::IdempotencyInProgress, public).with("id", id).retry_after(1)
-            }
+            Error::IdempotencyInProgress { id } => Self::new(Code::IdempotencyInProgress, public)
+                .with("id", id)
+                .retry_after(1),
             Error::StateConflict(_) => Self::new(Code::StateConflict, public),
             Error::SameActor => Self::new(Code::SameActor, public),
             Error::VaultAwaitingDrill(vault) => {

@@ -193,7 +193,10 @@ async fn a_client_that_is_still_sending_gets_the_answer_that_refuses_it() {
     socket.write_all(head.as_bytes()).await.expect("sends");
     let chunk = format!("10000\r\n{}\r\n", "z".repeat(0x10000));
     for _ in 0..200 {
-        socket.write_all(chunk.as_bytes()).await.expect("the connection is not reset");
+        socket
+            .write_all(chunk.as_bytes())
+            .await
+            .expect("the connection is not reset");
     }
     assert!(rest(socket).await.contains("413 Payload Too Large"));
 }

@@ -33,7 +33,10 @@ pub(crate) async fn show_address(
     let address = coffer_chains::parse(&text).map_err(|error| page::invalid("address", error))?;
     let wallet = api.platform().wallet_by_address(&caller, &address).await?;
     if wallet.state != WalletState::Active {
-        return Err(Problem::new(Code::NotFound, "there is no such address in your organization"));
+        return Err(Problem::new(
+            Code::NotFound,
+            "there is no such address in your organization",
+        ));
     }
     let vault = api.platform().vault(&caller, wallet.vault).await?;
     Ok(Json(AddressOwner {

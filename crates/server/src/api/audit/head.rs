@@ -28,7 +28,11 @@ pub(crate) async fn audit_head(
 ) -> Result<Json<AuditHeadView>, Problem> {
     let head = api.platform().audit_head(&caller).await?;
     let last = match head.seq.checked_sub(1) {
-        Some(before) => api.platform().audit_records(&caller, before, 1).await?.pop(),
+        Some(before) => api
+            .platform()
+            .audit_records(&caller, before, 1)
+            .await?
+            .pop(),
         None => None,
     };
     Ok(Json(AuditHeadView {

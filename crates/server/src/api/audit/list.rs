@@ -74,7 +74,10 @@ pub(crate) async fn list_audit(
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = page::limit(query.limit)?;
-    let records = api.platform().audit_records(&caller, query.after.unwrap_or(0), limit).await?;
+    let records = api
+        .platform()
+        .audit_records(&caller, query.after.unwrap_or(0), limit)
+        .await?;
     let is_full = records.len() == limit as usize;
     let next_after = records.last().filter(|_| is_full).map(|record| record.seq);
     let data = records.into_iter().map(AuditRecordView::from).collect();

@@ -80,9 +80,13 @@ pub(crate) async fn create_batch(
     let faults = body.faults();
     let stream = Box::pin(body.into_stream());
     let once = once(&key, print, &render);
-    let answer = api.platform().create_batch(&caller, upload, stream, once).await;
+    let answer = api
+        .platform()
+        .create_batch(&caller, upload, stream, once)
+        .await;
     // The platform sees that reading failed; why is known here.
-    let answer = answer.map_err(|error| faults.first().map_or_else(|| error.into(), Problem::from))?;
+    let answer =
+        answer.map_err(|error| faults.first().map_or_else(|| error.into(), Problem::from))?;
     located(reply(answer, &render)?).await
 }
 
@@ -91,20 +95,32 @@ fn format(query: &UploadQuery, headers: &HeaderMap) -> Result<Format, Problem> {
         let unknown = || page::invalid("format", "use csv, ndjson or json");
         return Format::from_name(name).ok_or_else(unknown);
     }
-    let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let sent = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     sent.and_then(Format::from_content_type).ok_or_else(|| {
-        let text = "send Content-Type text/csv, application/x-ndjson or application/json, or ?format=";
+        let text =
+            "send Content-Type text/csv, application/x-ndjson or application/json, or ?format=";
         Problem::new(Code::UnsupportedFormat, text)
     })
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     let mut sent = headers.get_all(header::CONTENT_ENCODING).iter();
-    let encoding = sent.next().map(|value| value.to_str().unwrap_or_default().trim().to_ascii_lowercase());
+    let encoding = sent.next().map(|value| {
+        value
+            .to_str()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
+    });
     match encoding.as_deref() {
         None | Some("identity") if sent.next().is_none() => Ok(false),
         Some("gzip" | "x-gzip") if sent.next().is_none() => Ok(true),
-        _ => Err(Problem::new(Code::UnsupportedFormat, "of content encodings, gzip alone is taken")),
+        _ => Err(Problem::new(
+            Code::UnsupportedFormat,
+            "of content encodings, gzip alone is taken",
+        )),
     }
 }
 
@@ -115,7 +131,9 @@ async fn located(response: Response) -> Result<Response, Problem> {
         id: String,
     }
     let (mut parts, body) = response.into_parts();
-    let bytes = axum::body::to_bytes(body, 64 << 10).await.map_err(Problem::internal)?;
+    let bytes = axum::body::to_bytes(body, 64 << 10)
+        .await
+        .map_err(Problem::internal)?;
     let Id { id } = serde_json::from_slice(&bytes).map_err(Problem::internal)?;
     let place = HeaderValue::from_str(&format!("/v1/batches/{id}")).map_err(Problem::internal)?;
     parts.headers.insert(header::LOCATION, place);
@@ -159,7 +177,10 @@ mod tests {
         };
         let csv = headers(header::CONTENT_TYPE, &["text/csv; charset=utf-8"]);
         assert!(matches!(format(&query(None), &csv), Ok(Format::Csv)));
-        assert!(matches!(format(&query(Some("json")), &csv), Ok(Format::Json)));
+        assert!(matches!(
+            format(&query(Some("json")), &csv),
+            Ok(Format::Json)
+        ));
         assert!(format(&query(Some("xml")), &csv).is_err());
         assert!(format(&query(None), &HeaderMap::new()).is_err());
     }

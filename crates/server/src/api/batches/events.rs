@@ -67,7 +67,11 @@ fn follow(api: Api, caller: Caller, first: Batch) -> impl Stream<Item = Result<E
 }
 
 fn event(batch: &Batch, now_ms: i64) -> Event {
-    let name = if batch.state.is_final() { "end" } else { "progress" };
+    let name = if batch.state.is_final() {
+        "end"
+    } else {
+        "progress"
+    };
     let view = BatchView::of(batch, now_ms);
     let data = serde_json::to_string(&view).expect("views are structs of strings and numbers");
     Event::default().event(name).data(data)

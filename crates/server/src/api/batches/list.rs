@@ -45,7 +45,11 @@ pub(crate) async fn list_batches(
     let now_ms = api.now_ms();
     Ok(Json(BatchPage {
         next_cursor: found.next.map(|id| id.to_string()),
-        data: found.items.iter().map(|batch| BatchView::of(batch, now_ms)).collect(),
+        data: found
+            .items
+            .iter()
+            .map(|batch| BatchView::of(batch, now_ms))
+            .collect(),
     }))
 }
 

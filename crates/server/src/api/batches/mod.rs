@@ -9,9 +9,9 @@ mod results;
 mod resume;
 mod show;
 
-use coffer_domain::batch::{Batch, BatchState};
 use axum::http::StatusCode;
 use axum::response::Response;
+use coffer_domain::batch::{Batch, BatchState};
 use coffer_domain::id::BatchId;
 use coffer_platform::Caller;
 use coffer_platform::batches::Control;
@@ -110,7 +110,10 @@ async fn control(
     let now_ms = api.now_ms();
     let render = move |batch: &Batch| rendered(StatusCode::OK, &BatchView::of(batch, now_ms));
     let once = once(key, fingerprint(&[id.as_bytes()]), &render);
-    let answer = api.platform().control_batch(caller, id, control, once).await?;
+    let answer = api
+        .platform()
+        .control_batch(caller, id, control, once)
+        .await?;
     reply(answer, &render)
 }
 

@@ -98,7 +98,9 @@ impl Format {
 }
 
 fn format(query: &ResultsQuery, headers: &HeaderMap) -> Result<Format, Problem> {
-    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accepted = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     match query.format.as_deref() {
         Some("csv") => Ok(Format::Csv),
         Some("ndjson") => Ok(Format::Ndjson),
@@ -109,7 +111,10 @@ fn format(query: &ResultsQuery, headers: &HeaderMap) -> Result<Format, Problem> 
 }
 
 /// A piece for each chunk of the batch, made when the client has taken the one before.
-fn pieces(mut reader: ResultsReader, writer: Writer) -> impl Stream<Item = io::Result<Bytes>> + Send {
+fn pieces(
+    mut reader: ResultsReader,
+    writer: Writer,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
     async_stream::try_stream! {
         if let Some(header) = writer.header()? {
             yield header;
@@ -193,7 +198,11 @@ impl Writer {
         csv.write_field(neutralise(&view.external_id).as_ref())?;
         csv.write_field(view.status)?;
         csv.write_field(view.wallet_id.as_deref().unwrap_or_default())?;
-        csv.write_field(view.index.map(|index| index.to_string()).unwrap_or_default())?;
+        csv.write_field(
+            view.index
+                .map(|index| index.to_string())
+                .unwrap_or_default(),
+        )?;
         for kind in self.kinds.iter() {
             let address = view.addresses.get(kind.column()).and_then(Value::as_str);
             csv.write_field(address.unwrap_or_default())?;
@@ -205,7 +214,9 @@ impl Writer {
 }
 
 fn written(csv: csv::Writer<Vec<u8>>) -> io::Result<Bytes> {
-    let bytes = csv.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    let bytes = csv
+        .into_inner()
+        .map_err(|error| io::Error::other(error.to_string()))?;
     Ok(bytes.into())
 }
 
@@ -223,7 +234,9 @@ mod tests {
     fn check(format: Format, external_id: &str, expected: &str) {
         let writer = Writer {
             format,
-            kinds: [AddressKind::Evm, AddressKind::BitcoinP2tr].into_iter().collect(),
+            kinds: [AddressKind::Evm, AddressKind::BitcoinP2tr]
+                .into_iter()
+                .collect(),
             vaults: HashMap::new(),
         };
         let row = ResultRow {
@@ -233,7 +246,11 @@ mod tests {
             wallet: None,
             error: Some("line 4: no, \"really\"".into()),
         };
-        let mut text = writer.header().expect("header").unwrap_or_default().to_vec();
+        let mut text = writer
+            .header()
+            .expect("header")
+            .unwrap_or_default()
+            .to_vec();
         text.extend(writer.piece(&[row]).expect("piece"));
         assert_eq!(String::from_utf8(text).expect("UTF-8"), expected);
     }

@@ -36,8 +36,20 @@ fn check(batch: &Batch, rate: Option<f64>, eta: Option<f64>) {
 fn an_eta_is_told_only_when_there_is_a_rate_and_somebody_works() {
     check(&batch(BatchState::Accepted, 0, None), None, None);
     check(&batch(BatchState::Running, 0, Some(1000)), None, None);
-    check(&batch(BatchState::Running, 200, Some(1000)), Some(100.0), Some(8.0));
-    check(&batch(BatchState::Paused, 200, Some(1000)), Some(100.0), None);
+    check(
+        &batch(BatchState::Running, 200, Some(1000)),
+        Some(100.0),
+        Some(8.0),
+    );
+    check(
+        &batch(BatchState::Paused, 200, Some(1000)),
+        Some(100.0),
+        None,
+    );
     // A clock that was set back must not give a negative rate.
-    check(&batch(BatchState::Running, 2, Some(9000)), Some(2000.0), Some(0.499));
+    check(
+        &batch(BatchState::Running, 2, Some(9000)),
+        Some(2000.0),
+        Some(0.499),
+    );
 }

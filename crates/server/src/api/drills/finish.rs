@@ -36,7 +36,10 @@ pub(crate) async fn finish_drill(
     JsonBody(body): JsonBody<Box<RawValue>>,
 ) -> Result<Json<DrillPassed>, Problem> {
     let proof = DrillProof::from_json(body.get()).map_err(|error| page::invalid("proof", error))?;
-    let drilled = api.platform().finish_drill(&caller, vault, drill, &proof).await?;
+    let drilled = api
+        .platform()
+        .finish_drill(&caller, vault, drill, &proof)
+        .await?;
     Ok(Json(DrillPassed {
         drill_id: drilled.drill.to_string(),
         passed: true,

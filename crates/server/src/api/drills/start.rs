@@ -30,7 +30,10 @@ pub(crate) async fn start_drill(
     PathId(id): PathId<VaultId>,
     OptionalJsonBody(body): OptionalJsonBody<DrillBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    let challenge = api.platform().start_drill(&caller, id, body.samples).await?;
+    let challenge = api
+        .platform()
+        .start_drill(&caller, id, body.samples)
+        .await?;
     let content_type = [(header::CONTENT_TYPE, "application/json")];
     Ok((StatusCode::CREATED, content_type, challenge.to_json()))
 }

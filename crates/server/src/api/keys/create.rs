@@ -53,7 +53,8 @@ pub(crate) async fn create_key(
     let scopes: Result<Vec<Scope>, String> = body.scopes.iter().map(|name| name.parse()).collect();
     let new = NewApiKey {
         name: body.name,
-        scopes: scopes.map_err(|reason| Problem::new(Code::Validation, reason).with("field", "scopes"))?,
+        scopes: scopes
+            .map_err(|reason| Problem::new(Code::Validation, reason).with("field", "scopes"))?,
         expires_in_days: body.expires_in_days,
     };
     let issued = api.platform().create_api_key(&caller, new).await?;

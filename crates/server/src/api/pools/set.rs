@@ -30,7 +30,10 @@ pub(crate) async fn set_pool(
     PathId(vault): PathId<VaultId>,
     JsonBody(body): JsonBody<PoolBody>,
 ) -> Result<Json<PoolView>, Problem> {
-    let pool = api.platform().set_pool(&caller, vault, body.low, body.high).await?;
+    let pool = api
+        .platform()
+        .set_pool(&caller, vault, body.low, body.high)
+        .await?;
     Ok(Json(pool.into()))
 }
 

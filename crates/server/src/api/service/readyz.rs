@@ -35,7 +35,11 @@ pub(crate) async fn readyz(State(open): State<Open>) -> (StatusCode, Json<Ready>
         checks.insert(part, Check { ok: state.is_ok() });
     }
     let ready = checks.values().all(|check| check.ok);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(Ready { ready, checks }))
 }
 

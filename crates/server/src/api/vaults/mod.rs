@@ -102,7 +102,12 @@ pub(crate) struct ExternalIdsBody {
 impl ExternalIdsBody {
     fn parsed(&self) -> Result<Vec<ExternalId>, Problem> {
         let parse = |(position, text): (usize, &String)| {
-            let refused = |error| page::invalid("external_ids", format_args!("number {}: {error}", position + 1));
+            let refused = |error| {
+                page::invalid(
+                    "external_ids",
+                    format_args!("number {}: {error}", position + 1),
+                )
+            };
             ExternalId::try_new(text).map_err(refused)
         };
         self.external_ids.iter().enumerate().map(parse).collect()

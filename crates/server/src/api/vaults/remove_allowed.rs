@@ -28,7 +28,10 @@ pub(crate) async fn remove_allowed(
     PathId(id): PathId<VaultId>,
     JsonBody(body): JsonBody<ExternalIdsBody>,
 ) -> Result<Json<AllowListRemoved>, Problem> {
-    let change = api.platform().disallow(&caller, id, &body.parsed()?).await?;
+    let change = api
+        .platform()
+        .disallow(&caller, id, &body.parsed()?)
+        .await?;
     Ok(Json(AllowListRemoved {
         removed: change.changed,
     }))

@@ -39,7 +39,10 @@ pub(crate) async fn activate_wallet(
     let vault = api.platform().vault(&caller, wallet.vault).await?;
     let render = move |wallet: &Wallet| rendered(StatusCode::OK, &WalletView::of(wallet, &vault));
     let once = once(&key, print, &render);
-    let answer = api.platform().decide_wallet(&caller, id, Decision::Activate, body.reason, once).await?;
+    let answer = api
+        .platform()
+        .decide_wallet(&caller, id, Decision::Activate, body.reason, once)
+        .await?;
     reply(answer, &render)
 }
 

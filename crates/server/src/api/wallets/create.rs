@@ -59,17 +59,32 @@ pub(crate) async fn create_wallet(
         metadata: row.metadata,
         kinds: row.kinds.unwrap_or(AddressKinds::ALL),
     };
-    let of_new = (new.external_id.as_str(), &new.label, &new.metadata, new.kinds.bits());
+    let of_new = (
+        new.external_id.as_str(),
+        &new.label,
+        &new.metadata,
+        new.kinds.bits(),
+    );
     let print = json_fingerprint(&new.vault.to_string(), &of_new);
     // An existing wallet may lie in another vault than the one asked for.
     let vaults = api.platform().vaults(&caller).await?;
     let render = move |assigned: &Assigned| {
-        let own = vaults.iter().find(|vault| vault.id == assigned.wallet.vault);
-        let view = WalletView::of(&assigned.wallet, own.unwrap_or(&vault)).existing(assigned.existing);
-        let status = if assigned.existing { StatusCode::OK } else { StatusCode::CREATED };
+        let own = vaults
+            .iter()
+            .find(|vault| vault.id == assigned.wallet.vault);
+        let view =
+            WalletView::of(&assigned.wallet, own.unwrap_or(&vault)).existing(assigned.existing);
+        let status = if assigned.existing {
+            StatusCode::OK
+        } else {
+            StatusCode::CREATED
+        };
         rendered(status, &view)
     };
-    let answer = api.platform().assign_wallet(&caller, new, once(&key, print, &render)).await?;
+    let answer = api
+        .platform()
+        .assign_wallet(&caller, new, once(&key, print, &render))
+        .await?;
     reply(answer, &render)
 }
 
@@ -81,8 +96,14 @@ fn checked(body: &NewWalletBody) -> Result<RowRequest, Problem> {
         found = Some(row);
         ControlFlow::Continue(())
     };
-    parse(&text[..], false, Format::Json, &Limits::default(), &mut take)
-        .map_err(coffer_platform::Error::from)?;
+    parse(
+        &text[..],
+        false,
+        Format::Json,
+        &Limits::default(),
+        &mut take,
+    )
+    .map_err(coffer_platform::Error::from)?;
     match found {
         Some(Ok(row)) => Ok(row),
         Some(Err(fault)) => {
@@ -107,11 +128,16 @@ mod tests {
 
     #[test]
     fn a_body_is_held_to_the_rules_of_a_batchs_row() {
-        let row = check(r#"{"external_id":" a ","metadata":{"z":1,"a":2},"chains":["evm"],"vault_id":"x"}"#)
-            .expect("valid");
+        let row = check(
+            r#"{"external_id":" a ","metadata":{"z":1,"a":2},"chains":["evm"],"vault_id":"x"}"#,
+        )
+        .expect("valid");
         assert_eq!(row.external_id.as_str(), "a");
         assert_eq!(row.metadata.as_deref(), Some(r#"{"a":2,"z":1}"#));
-        assert_eq!(row.kinds.map(|kinds| kinds.to_string()).as_deref(), Some("evm"));
+        assert_eq!(
+            row.kinds.map(|kinds| kinds.to_string()).as_deref(),
+            Some("evm")
+        );
         for refused in [
             r#"{"external_id":""}"#,
             r#"{"external_id":"a\u0000b"}"#,

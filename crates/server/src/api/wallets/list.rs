@@ -56,16 +56,30 @@ pub(crate) async fn list_wallets(
     Query(query): Query<WalletQuery>,
 ) -> Result<Json<WalletPage>, Problem> {
     let filter = WalletFilter {
-        vault: query.vault.as_deref().map(|text| page::parsed("vault", text)).transpose()?,
-        state: query.state.as_deref().map(|text| page::parsed("state", text)).transpose()?,
+        vault: query
+            .vault
+            .as_deref()
+            .map(|text| page::parsed("vault", text))
+            .transpose()?,
+        state: query
+            .state
+            .as_deref()
+            .map(|text| page::parsed("state", text))
+            .transpose()?,
     };
     let limit = page::limit(query.limit)?;
     let after = page::cursor(query.cursor.as_deref())?;
     if let Some(text) = &query.external_id {
-        let external_id = ExternalId::try_new(text).map_err(|error| page::invalid("external_id", error))?;
-        return of_customer(&api, &caller, &external_id, &filter).await.map(Json);
+        let external_id =
+            ExternalId::try_new(text).map_err(|error| page::invalid("external_id", error))?;
+        return of_customer(&api, &caller, &external_id, &filter)
+            .await
+            .map(Json);
     }
-    let found = api.platform().wallets(&caller, &filter, after, limit).await?;
+    let found = api
+        .platform()
+        .wallets(&caller, &filter, after, limit)
+        .await?;
     let vaults: HashMap<VaultId, Vault> = api
         .platform()
         .vaults(&caller)
@@ -95,7 +109,10 @@ async fn of_customer(
     external_id: &ExternalId,
     filter: &WalletFilter,
 ) -> Result<WalletPage, Problem> {
-    let found = api.platform().wallet_by_external_id(caller, external_id).await?;
+    let found = api
+        .platform()
+        .wallet_by_external_id(caller, external_id)
+        .await?;
     let found = found.filter(|wallet| {
         filter.vault.is_none_or(|vault| wallet.vault == vault)
             && filter.state.is_none_or(|state| wallet.state == state)

@@ -108,7 +108,11 @@ fn addresses(wallet: &Wallet, vault: &Vault) -> Vec<AddressView> {
         .collect()
 }
 
-pub(super) async fn view(api: &Api, caller: &Caller, wallet: &Wallet) -> Result<WalletView, Problem> {
+pub(super) async fn view(
+    api: &Api,
+    caller: &Caller,
+    wallet: &Wallet,
+) -> Result<WalletView, Problem> {
     let vault = api.platform().vault(caller, wallet.vault).await?;
     Ok(WalletView::of(wallet, &vault))
 }

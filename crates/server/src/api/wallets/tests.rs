@@ -36,7 +36,10 @@ fn wallet(state: WalletState) -> Wallet {
         metadata: Some("{\"a\":[1e3]}".into()),
         state,
         reason: None,
-        payloads: vec![payload(AddressKind::Evm), payload(AddressKind::BitcoinP2wpkh)],
+        payloads: vec![
+            payload(AddressKind::Evm),
+            payload(AddressKind::BitcoinP2wpkh),
+        ],
         batch: None,
         created_by: ApiKeyId::new_v7(1, [0; 10]),
         created_at_ms: 0,
@@ -55,7 +58,11 @@ fn addresses_are_shown_in_the_vaults_network_and_account() {
     assert_eq!(addresses[0]["path"], "m/44'/60'/3'/0/7");
     assert_eq!(addresses[1]["chain"], "bitcoin");
     assert_eq!(addresses[1]["path"], "m/84'/1'/3'/0/7");
-    assert!(addresses[1]["address"].as_str().is_some_and(|text| text.starts_with("bcrt1q")));
+    assert!(
+        addresses[1]["address"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("bcrt1q"))
+    );
     assert!(json.get("existing").is_none());
     assert_eq!(json["metadata"]["a"][0], 1000.0);
 }
