@@ -4,7 +4,7 @@ fn good(text: impl AsRef<[u8]>, expected: &[&str]) {
     assert_eq!(ids(&rows_of(Format::Csv, &text)), expected);
 }
 
-fn check(text: impl AsRef<[u8]>, expected: &[Result<&str, (u64, Option<&str>, &str)>]) {
+fn check(text: impl AsRef<[u8]>, expected: &[Brief<'_>]) {
     assert_eq!(brief(&rows_of(Format::Csv, &text)), expected);
 }
 

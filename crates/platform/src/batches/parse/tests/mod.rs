@@ -57,8 +57,10 @@ fn refusal(format: Format, text: impl AsRef<[u8]>) -> String {
     error
 }
 
-/// `Ok(id)`, or `Err` of line, column and code.
-fn brief(rows: &[Row]) -> Vec<Result<&str, (u64, Option<&str>, &str)>> {
+/// The id of a good row, or line, column and code of a fault.
+type Brief<'a> = Result<&'a str, (u64, Option<&'a str>, &'a str)>;
+
+fn brief(rows: &[Row]) -> Vec<Brief<'_>> {
     rows.iter()
         .map(|row| match row {
             Ok(row) => Ok(row.external_id.as_str()),
