@@ -138,7 +138,7 @@ fn the_row_limit_is_exact() {
     for (length, fits) in [(99, true), (100, false)] {
         let text = format!("external_id\n{}\n", "x".repeat(length));
         let (whole, _) = parse_with(text.as_bytes(), false, Format::Csv, &limits);
-        let (drops, _) = parse_with(Dripping(text.as_bytes()), false, Format::Csv, &limits);
+        let (drops, _) = parse_with(Dripping::new(text.as_bytes()), false, Format::Csv, &limits);
         assert_eq!((whole.is_ok(), drops.is_ok()), (fits, fits), "{length}");
     }
 }

@@ -257,6 +257,25 @@ fn a_quote_left_open_refuses_the_file() {
 }
 
 #[test]
+fn a_quotes_place_counts_from_its_own_line() {
+    let place = |text: &[u8]| {
+        let (result, _) = parse_with(text, false, Format::Csv, &Limits::default());
+        result.expect_err("refused").position()
+    };
+    assert_eq!(place(b"external_id\r\n\"a"), Some((2, Some(1))));
+    assert_eq!(place(b"external_id\ra\r\"b"), Some((3, Some(1))));
+    assert_eq!(
+        place(b"external_id,label\n\"a\r\n\",\"b"),
+        Some((3, Some(3)))
+    );
+    // The CR before the closing quote and the LF behind the next are two line ends.
+    assert_eq!(
+        place(b"external_id,label\n\"a\r\",\"\nb\"\nc,\"d"),
+        Some((5, Some(3)))
+    );
+}
+
+#[test]
 fn other_encodings_are_refused_by_name() {
     let wide = |text: &str, mark: &[u8]| {
         let units = text.encode_utf16().flat_map(u16::to_le_bytes);

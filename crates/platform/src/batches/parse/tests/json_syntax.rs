@@ -283,6 +283,11 @@ fn flaws_are_told_apart_from_syntax() {
     assert_eq!(flaw(r#"["x\ud800y"]"#), Some((3, "lone_surrogate")));
     assert_eq!(flaw(r#""\ud800\u0041""#), Some((1, "lone_surrogate")));
     assert_eq!(flaw(r#""\ud800\ud800\udc00""#), Some((1, "lone_surrogate")));
+    assert_eq!(
+        flaw(r#"[1e400,"\ud800"]"#),
+        Some((1, "number_out_of_range")),
+        "the first of two"
+    );
     assert_eq!(flaw("[1,1e400]"), Some((3, "number_out_of_range")));
     assert_eq!(
         flaw("-99999999999999999999"),

@@ -42,7 +42,7 @@ fn rows_of(format: Format, text: impl AsRef<[u8]>) -> Vec<Row> {
     let summary = summary.unwrap_or_else(|error| panic!("{shown:?}: {error}"));
     assert_eq!(summary.rows as usize, rows.len(), "{shown:?}");
     // However the wire cuts the bytes, the answer is the same.
-    let (again, same) = parse_with(Dripping(text), false, format, &Limits::default());
+    let (again, same) = parse_with(Dripping::new(text), false, format, &Limits::default());
     assert_eq!(again.expect("good in one piece"), summary, "{shown:?}");
     assert_eq!(same, rows, "{shown:?}");
     rows
@@ -52,7 +52,7 @@ fn refusal(format: Format, text: impl AsRef<[u8]>) -> String {
     let text = text.as_ref();
     let (summary, _) = parse_with(text, false, format, &Limits::default());
     let error = summary.expect_err("the file is refused").to_string();
-    let (again, _) = parse_with(Dripping(text), false, format, &Limits::default());
+    let (again, _) = parse_with(Dripping::new(text), false, format, &Limits::default());
     assert_eq!(again.expect_err("also in pieces").to_string(), error);
     error
 }
@@ -81,17 +81,29 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes all")
 }
 
-/// Hands out one byte at a time, as a slow or hostile client does.
-struct Dripping<'a>(&'a [u8]);
+/// Hands out one byte at a time, and is interrupted before each.
+struct Dripping<'a> {
+    rest: &'a [u8],
+    interrupted: bool,
+}
+
+impl<'a> Dripping<'a> {
+    fn new(rest: &'a [u8]) -> Self {
+        Self {
+            rest,
+            interrupted: false,
+        }
+    }
+}
 
 impl Read for Dripping<'_> {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        let Some((first, rest)) = self.0.split_first() else {
-            return Ok(0);
-        };
-        space[0] = *first;
-        self.0 = rest;
-        Ok(1)
+        self.interrupted = !self.interrupted;
+        if self.interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let space = &mut space[..1];
+        self.rest.read(space)
     }
 }
 

@@ -102,7 +102,7 @@ proptest! {
                 _ => text.clone(),
             };
             let (one, rows) = parse_with(file.as_bytes(), false, format, &Limits::default());
-            let (two, same) = parse_with(Dripping(file.as_bytes()), false, format, &Limits::default());
+            let (two, same) = parse_with(Dripping::new(file.as_bytes()), false, format, &Limits::default());
             prop_assert_eq!(rows, same);
             prop_assert_eq!(format!("{one:?}"), format!("{two:?}"));
         }
