@@ -185,6 +185,34 @@ fn a_swapped_header_is_refused() {
     }
 }
 
+/// The header is bound by the seal itself, not only by the checks around it.
+#[test]
+fn a_seal_over_another_header_is_refused() {
+    let seed = ours();
+    let text = cheap_file(&seed);
+    let mut envelope = Envelope::from_json(text.as_bytes()).expect("our own form");
+    let cipher = cipher(&envelope, &passphrase()).expect("cheap");
+    let mut reseal = |header: &[u8]| {
+        let sealed = Payload {
+            msg: seed.bytes(),
+            aad: header,
+        };
+        let nonce = XNonce::from(envelope.nonce);
+        envelope.ciphertext = cipher.encrypt(&nonce, sealed).expect("sealed");
+        open_within(envelope.to_json().as_bytes(), &passphrase(), &CHEAP_RANGE)
+    };
+    let header = Envelope::from_json(text.as_bytes())
+        .expect("our own form")
+        .associated_data();
+    assert!(reseal(&header).is_ok());
+    for position in 0..header.len() {
+        let mut other = header.clone();
+        other[position] ^= 1;
+        assert!(reseal(&other).is_err(), "byte {position}");
+    }
+    assert!(reseal(b"").is_err());
+}
+
 #[test]
 fn short_and_empty_passphrases_are_refused() {
     assert_eq!(
