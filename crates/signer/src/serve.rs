@@ -21,7 +21,7 @@ use crate::{confine, log, secrets};
 
 pub(crate) fn run(key_file: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
     let channel = channel()?;
-    let protections = confine::protect_memory()?;
+    let mut protections = confine::protect_memory()?;
     OsEntropy.self_check()?;
     // Asked before confinement: it reads files of the kernel's.
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -30,6 +30,7 @@ pub(crate) fn run(key_file: &Path, passphrase_file: Option<&Path>) -> Result<(),
         let text = read_secret_file(key_file, KEY_FILE_LIMIT_BYTES)?;
         open_key_file(&text, &passphrase)?
     };
+    confine::lock_present_memory(&mut protections);
     let confinement = confine::confine()?;
     let answerer = Answerer {
         attestation: seed.attestation_key(),

@@ -1,7 +1,8 @@
 //! What this process gives up, so that a bug in it, or a look at its memory, gains little.
 //!
 //! [`protect_memory`] comes first, before a secret is read: no core dump, not readable or traceable by
-//! other processes of the same user, no new privileges, memory kept out of swap. [`confine`] follows once
+//! other processes of the same user, no new privileges, memory kept out of swap
+//! ([`lock_present_memory`] where the limit is too low for all of it). [`confine`] follows once
 //! the key file is open: no file can be opened (Landlock, where the kernel has it), and only the
 //! system calls that reading, deriving and answering need are left (seccomp): no socket can be made,
 //! no program started, no process traced.
@@ -31,6 +32,11 @@ pub(crate) use probe::check;
 /// Memory that must be lockable before all of it is locked: Argon2id's at its default, and room.
 const LOCKABLE_BYTES: u64 = 256 << 20;
 
+/// A locked stack counts when it grows, and beyond the limit that ends the process.
+const STACK_GROWTH_BYTES: u64 = 1 << 20;
+/// The field of the report: `all`, `seed` or `no`.
+const MEMORY_LOCKED: &str = "memory_locked";
+
 fn needed(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> Failure {
     move |why| Failure::Unsafe {
         what,
@@ -53,35 +59,65 @@ pub(crate) fn protect_memory() -> Result<Map<String, Value>, Failure> {
     for name in ["no_core_dumps", "not_dumpable", "no_new_privileges"] {
         applied.insert(name.into(), true.into());
     }
-    applied.insert("memory_locked".into(), lock_memory().into());
+    let memory = if lock_all_memory() { "all" } else { "no" };
+    applied.insert(MEMORY_LOCKED.into(), memory.into());
     Ok(applied)
 }
 
-/// Locks all memory, present and future, when the limit allows for it: with a low limit, locking
-/// would succeed now and make allocations fail later.
-fn lock_memory() -> bool {
+/// Raises the limit as far as it goes; `None` is no limit.
+fn lockable_bytes() -> Option<u64> {
     let limit = getrlimit(Resource::Memlock);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    let limit = match setrlimit(Resource::Memlock, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
     let privileged =
         capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
-    let enough = privileged || limit.is_none_or(|bytes| bytes >= LOCKABLE_BYTES);
+    match setrlimit(Resource::Memlock, raised) {
+        _ if privileged => None,
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+/// Locks all memory, present and future, when the limit allows for it: with a low limit, locking
+/// would succeed now and make allocations fail later.
+fn lock_all_memory() -> bool {
     // On fault: pages that are never touched need not be in memory at all.
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
-    let locked = enough && mlockall(all).is_ok();
-    if !locked {
-        log::warn(
-            "memory is not locked and may reach the swap: set LimitMEMLOCK=infinity (ulimit -l unlimited), or turn swap off",
-            &[("limit_bytes", limit.into())],
-        );
+    lockable_bytes().is_none_or(|bytes| bytes >= LOCKABLE_BYTES) && mlockall(all).is_ok()
+}
+
+/// Where the limit was too low for all memory: locks what is there once the seed is. That is little
+/// after Argon2id has given its memory back, and fits the usual limit of 8 MiB.
+pub(crate) fn lock_present_memory(applied: &mut Map<String, Value>) {
+    if applied
+        .get(MEMORY_LOCKED)
+        .is_some_and(|memory| memory == "all")
+    {
+        return;
     }
-    locked
+    let limit = lockable_bytes();
+    let fits = |size: u64| limit.is_none_or(|bytes| size + STACK_GROWTH_BYTES <= bytes);
+    let present = MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT;
+    if mapped_bytes().is_some_and(fits) && mlockall(present).is_ok() {
+        applied.insert(MEMORY_LOCKED.into(), "seed".into());
+        return;
+    }
+    log::warn(
+        "memory is not locked and may reach the swap: set LimitMEMLOCK=infinity (ulimit -l unlimited), or turn swap off",
+        &[("limit_bytes", limit.into())],
+    );
+}
+
+/// `VmSize`, which `mlockall` compares with the limit.
+fn mapped_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmSize:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 /// From here on: no files, no network, no programs. Must be called before other threads start.

@@ -5,7 +5,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
 use coffer_signing::Signer;
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::process::{Pid, Resource, Signal, geteuid, getrlimit, kill_process};
 use serde_json::Value;
 
 use crate::rig::{Rig, WORDS, serve, signer};
@@ -125,5 +125,21 @@ fn memory_is_closed_to_processes_of_the_same_user() {
         let refusal = String::from_utf8_lossy(&output.stderr);
         assert!(refusal.contains("Permission denied"), "{file}: {output:?}");
     }
-    assert!(client.identity().is_ok());
+    // Locked also for a user with no privilege but the usual limit.
+    let limit = getrlimit(Resource::Memlock).maximum;
+    if limit.is_none_or(|bytes| bytes >= 8 << 20) {
+        let status = proc_file(serving.pid(), "status");
+        let locked = status
+            .lines()
+            .find(|line| line.starts_with("VmLck:"))
+            .expect("a field");
+        assert!(!locked.ends_with("\t       0 kB"), "{locked}");
+    }
+    assert_eq!(
+        client
+            .solana_public_keys(0, 20_000)
+            .map(|keys| keys.len())
+            .ok(),
+        Some(20_000)
+    );
 }
