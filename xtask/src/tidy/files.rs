@@ -35,10 +35,15 @@ pub(crate) fn door_docs(files: &[File]) -> Vec<Finding> {
         .filter(|file| ["lib.rs", "mod.rs"].contains(&file.name()) && !file.is_test());
     doors
         .filter_map(|file| {
-            let lines = file.text.lines().take_while(|line| line.starts_with("//!"));
-            let lines = lines
-                .filter(|line| !line.trim_start_matches("//!").trim().is_empty())
-                .count();
+            let opening = file.text.lines().take_while(|line| line.starts_with("//!"));
+            let opening: Vec<_> = opening
+                .map(|line| line.trim_start_matches("//!").trim())
+                .collect();
+            let lines = if opening.iter().all(|line| line.is_empty()) {
+                0
+            } else {
+                opening.len()
+            };
             let message = match lines {
                 0 => "opens without `//!`".to_owned(),
                 _ if !DOOR_LINES.contains(&lines) => format!("opens with {lines} lines of `//!`"),

@@ -3,7 +3,8 @@
 //! A rule is a pure function from the repository's files (or from what cargo says of its crates)
 //! to findings; each has tests that show it go red. A finding names file and line, and says what to do.
 //!
-//! The files are those that git tracks or would track, read once. What is not UTF-8 is not looked at.
+//! The files are those that git tracks or would track, read once (about a megabyte). What is not
+//! UTF-8 is not looked at. It does not judge taste: reading order, names and comments are for people.
 
 mod dependencies;
 mod docs;

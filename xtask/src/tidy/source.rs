@@ -111,10 +111,7 @@ mod tests {
             ["a/src/tests.rs:1"]
         );
         assert_eq!(
-            places(
-                sleeping_tests,
-                &[("a/src/tests.rs", "// never time::sleep( here\n")]
-            ),
+            places(sleeping_tests, &[("a/src/tests.rs", &format!("// {call}"))]),
             [""; 0]
         );
     }
