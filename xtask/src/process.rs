@@ -160,14 +160,12 @@ pub(crate) fn http_status(port: u16, path: &str) -> Option<u16> {
 /// `$1` signal that stops the program, `$2` its log, `$3` a folder to remove at the end, then the command.
 const GUARD: &str = r#"
 signal=$1 log=$2 trash=$3; shift 3
-trap : INT TERM HUP
 exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 child=$!
 echo "$child"
 exec 2>/dev/null
 (
-  trap - INT TERM HUP
   # A line says "keep it"; end of file says that whoever started us is gone or done.
   read -r _ <&3 && exit 0
   kill -s "$signal" "$child" 2>/dev/null
@@ -176,6 +174,8 @@ exec 2>/dev/null
   kill -s KILL "$child" 2>/dev/null
 ) >/dev/null 2>&1 &
 watcher=$!
+# Only now: a child forked under a trap would lose a signal that comes before its own program begins.
+trap : INT TERM HUP
 exec 3<&- </dev/null
 status=0
 while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
