@@ -25,7 +25,13 @@ pub enum AddressKind {
 pub struct UnknownKind(pub String);
 
 impl AddressKind {
-    pub const ALL: [Self; 5] = [Self::Evm, Self::Tron, Self::BitcoinP2wpkh, Self::BitcoinP2tr, Self::Solana];
+    pub const ALL: [Self; 5] = [
+        Self::Evm,
+        Self::Tron,
+        Self::BitcoinP2wpkh,
+        Self::BitcoinP2tr,
+        Self::Solana,
+    ];
 
     /// The number that the database stores; never renumbered.
     #[must_use]
@@ -41,7 +47,9 @@ impl AddressKind {
 
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| i64::from(kind.code()) == code)
+        Self::ALL
+            .into_iter()
+            .find(|kind| i64::from(kind.code()) == code)
     }
 
     /// The name in `--chains` and in a row's `chains`.
@@ -99,7 +107,10 @@ impl AddressKind {
     pub fn path(self, network: BitcoinNetwork, account: u32, index: u32) -> String {
         match self.account_path(network, account) {
             Some([purpose, coin, account]) => format!("m/{purpose}'/{coin}'/{account}'/0/{index}"),
-            None => format!("m/44'/501'/{}'/0'", solana_child(account, index).unwrap_or(index)),
+            None => format!(
+                "m/44'/501'/{}'/0'",
+                solana_child(account, index).unwrap_or(index)
+            ),
         }
     }
 }
@@ -113,7 +124,7 @@ pub const SOLANA_INDEXES_PER_ACCOUNT: u32 = 1 << 25;
 /// 2²⁵ numbers: account 0 has the paths that every Solana wallet shows first.
 #[must_use]
 pub fn solana_child(account: u32, index: u32) -> Option<u32> {
-    (account < 64 && index < SOLANA_INDEXES_PER_ACCOUNT).then(|| (account << 25) | index)
+    (account < 64 && index < SOLANA_INDEXES_PER_ACCOUNT).then_some((account << 25) | index)
 }
 
 impl FromStr for AddressKind {
@@ -142,7 +153,10 @@ impl AddressKinds {
 
     #[must_use]
     pub fn from_bits(bits: i64) -> Option<Self> {
-        u8::try_from(bits).ok().filter(|bits| bits & !Self::ALL.0 == 0).map(Self)
+        u8::try_from(bits)
+            .ok()
+            .filter(|bits| bits & !Self::ALL.0 == 0)
+            .map(Self)
     }
 
     #[must_use]
@@ -171,7 +185,9 @@ impl AddressKinds {
     }
 
     pub fn iter(self) -> impl Iterator<Item = AddressKind> {
-        AddressKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
+        AddressKind::ALL
+            .into_iter()
+            .filter(move |kind| self.contains(*kind))
     }
 }
 
@@ -186,7 +202,10 @@ impl FromStr for AddressKinds {
 
     /// A list parted by commas, semicolons, bars or spaces: `evm,tron`.
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        text.split([',', ';', '|', ' ']).filter(|name| !name.is_empty()).map(str::parse).collect()
+        text.split([',', ';', '|', ' '])
+            .filter(|name| !name.is_empty())
+            .map(str::parse)
+            .collect()
     }
 }
 
@@ -261,7 +280,10 @@ impl AddressPayload {
         let mut padded = [0; 32];
         (bytes.len() == kind.payload_len()).then(|| {
             padded[..bytes.len()].copy_from_slice(bytes);
-            Self { kind, bytes: padded }
+            Self {
+                kind,
+                bytes: padded,
+            }
         })
     }
 
@@ -284,19 +306,47 @@ mod tests {
     fn kinds_parse_print_and_keep_the_columns_order() {
         let kinds: AddressKinds = "solana, evm;bitcoin_taproot".parse().expect("three names");
         assert_eq!(kinds.to_string(), "evm,bitcoin-taproot,solana");
-        assert_eq!(AddressKinds::from_bits(i64::from(kinds.bits())), Some(kinds));
+        assert_eq!(
+            AddressKinds::from_bits(i64::from(kinds.bits())),
+            Some(kinds)
+        );
         assert_eq!(AddressKinds::from_bits(32), None);
-        assert_eq!("evm,doge".parse::<AddressKinds>(), Err(UnknownKind("doge".into())));
+        assert_eq!(
+            "evm,doge".parse::<AddressKinds>(),
+            Err(UnknownKind("doge".into()))
+        );
     }
 
     #[test]
     fn paths_are_those_of_the_standards() {
-        let check = |kind: AddressKind, network, expected: &str| assert_eq!(kind.path(network, 0, 7), expected);
-        check(AddressKind::Evm, BitcoinNetwork::Mainnet, "m/44'/60'/0'/0/7");
-        check(AddressKind::Tron, BitcoinNetwork::Mainnet, "m/44'/195'/0'/0/7");
-        check(AddressKind::BitcoinP2wpkh, BitcoinNetwork::Mainnet, "m/84'/0'/0'/0/7");
-        check(AddressKind::BitcoinP2tr, BitcoinNetwork::Regtest, "m/86'/1'/0'/0/7");
-        check(AddressKind::Solana, BitcoinNetwork::Mainnet, "m/44'/501'/7'/0'");
+        let check = |kind: AddressKind, network, expected: &str| {
+            assert_eq!(kind.path(network, 0, 7), expected)
+        };
+        check(
+            AddressKind::Evm,
+            BitcoinNetwork::Mainnet,
+            "m/44'/60'/0'/0/7",
+        );
+        check(
+            AddressKind::Tron,
+            BitcoinNetwork::Mainnet,
+            "m/44'/195'/0'/0/7",
+        );
+        check(
+            AddressKind::BitcoinP2wpkh,
+            BitcoinNetwork::Mainnet,
+            "m/84'/0'/0'/0/7",
+        );
+        check(
+            AddressKind::BitcoinP2tr,
+            BitcoinNetwork::Regtest,
+            "m/86'/1'/0'/0/7",
+        );
+        check(
+            AddressKind::Solana,
+            BitcoinNetwork::Mainnet,
+            "m/44'/501'/7'/0'",
+        );
     }
 
     #[test]
@@ -305,13 +355,18 @@ mod tests {
         assert_eq!(solana_child(1, 5), Some((1 << 25) + 5));
         assert_eq!(solana_child(0, SOLANA_INDEXES_PER_ACCOUNT), None);
         assert_eq!(solana_child(64, 0), None);
-        assert!(solana_child(63, SOLANA_INDEXES_PER_ACCOUNT - 1).is_some_and(|child| child < 1 << 31));
+        assert!(
+            solana_child(63, SOLANA_INDEXES_PER_ACCOUNT - 1).is_some_and(|child| child < 1 << 31)
+        );
     }
 
     #[test]
     fn a_payload_has_its_kinds_length() {
         assert!(AddressPayload::try_new(AddressKind::Evm, &[1; 20]).is_some());
         assert!(AddressPayload::try_new(AddressKind::Evm, &[1; 32]).is_none());
-        assert_eq!(AddressPayload::try_new(AddressKind::Solana, &[2; 32]).map(|p| p.bytes().len()), Some(32));
+        assert_eq!(
+            AddressPayload::try_new(AddressKind::Solana, &[2; 32]).map(|p| p.bytes().len()),
+            Some(32)
+        );
     }
 }

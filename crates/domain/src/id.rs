@@ -144,7 +144,13 @@ mod tests {
     fn text_form_round_trips_and_other_texts_are_refused() {
         let id = BatchId::new_v7(1_700_000_000_000, [7; 10]);
         assert_eq!(id.to_string().parse::<BatchId>(), Ok(id));
-        for text in ["", "bat_", "wal_018bcfe568007707870707070707070a", "bat_018BCFE568007707870707070707070A", "bat_018bcfe5-6800-7707-8707-070707070707"] {
+        for text in [
+            "",
+            "bat_",
+            "wal_018bcfe568007707870707070707070a",
+            "bat_018BCFE568007707870707070707070A",
+            "bat_018bcfe5-6800-7707-8707-070707070707",
+        ] {
             assert!(text.parse::<BatchId>().is_err(), "{text}");
         }
     }
@@ -153,7 +159,9 @@ mod tests {
     fn wallet_ids_sort_by_index_and_tell_it() {
         let vault = VaultId::of_key(&[1; 32], 0);
         let other = VaultId::of_key(&[1; 32], 1);
-        let ids: Vec<_> = [0, 1, 255, 256, 65_535, 65_536, 0x7fff_ffff].map(|i| WalletId::of_index(vault, i)).to_vec();
+        let ids: Vec<_> = [0, 1, 255, 256, 65_535, 65_536, 0x7fff_ffff]
+            .map(|i| WalletId::of_index(vault, i))
+            .to_vec();
         assert!(ids.is_sorted());
         assert_eq!(ids[3].index_in(vault), Some(256));
         assert_eq!(ids[3].index_in(other), None);

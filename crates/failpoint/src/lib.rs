@@ -94,12 +94,23 @@ mod armed {
             "kill" => Action::Kill,
             "panic" => Action::Panic,
             "error" => Action::Error,
-            other => Action::Sleep(Duration::from_millis(other.strip_prefix("sleep=")?.parse().ok()?)),
+            other => Action::Sleep(Duration::from_millis(
+                other.strip_prefix("sleep=")?.parse().ok()?,
+            )),
         };
-        Some(Armed { name, detail, nth, action, passed: AtomicU64::new(0) })
+        Some(Armed {
+            name,
+            detail,
+            nth,
+            action,
+            passed: AtomicU64::new(0),
+        })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test facility, armed from outside before main's configuration exists")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test facility, armed from outside before main's configuration exists"
+    )]
     fn armed() -> &'static [Armed] {
         static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
         ARMED.get_or_init(|| {
@@ -116,11 +127,21 @@ mod armed {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "stalling is what this failpoint is for")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "stalling is what this failpoint is for"
+    )]
     pub fn hit(name: &'static str, detail: &str) -> Outcome {
-        debug_assert!(NAMES.contains(&name), "failpoint {name} is not listed in NAMES");
+        debug_assert!(
+            NAMES.contains(&name),
+            "failpoint {name} is not listed in NAMES"
+        );
         for point in armed() {
-            let here = point.name == name && point.detail.as_deref().is_none_or(|wanted| wanted == detail);
+            let here = point.name == name
+                && point
+                    .detail
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == detail);
             if !here {
                 continue;
             }
@@ -130,7 +151,10 @@ mod armed {
             }
             match point.action {
                 Action::Kill => {
-                    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                    let _ = rustix::process::kill_process(
+                        rustix::process::getpid(),
+                        rustix::process::Signal::KILL,
+                    );
                     std::thread::sleep(Duration::from_secs(60));
                 }
                 Action::Panic => panic!("failpoint {name}"),

@@ -65,14 +65,19 @@ impl SignedDescriptor {
     pub fn verify(&self, attestation_public_key: &[u8; 32]) -> Result<(), DescriptorError> {
         let key = VerifyingKey::from_bytes(attestation_public_key)
             .map_err(|_| DescriptorError::BadAttestationKey)?;
-        key.verify_strict(&self.descriptor.message(), &Signature::from_bytes(&self.signature))
-            .map_err(|_| DescriptorError::BadSignature)
+        key.verify_strict(
+            &self.descriptor.message(),
+            &Signature::from_bytes(&self.signature),
+        )
+        .map_err(|_| DescriptorError::BadSignature)
     }
 }
 
 /// One digest over an account's descriptors in their order; a drill compares it.
 #[must_use]
-pub fn descriptors_digest<'a>(descriptors: impl IntoIterator<Item = &'a AccountDescriptor>) -> [u8; 32] {
+pub fn descriptors_digest<'a>(
+    descriptors: impl IntoIterator<Item = &'a AccountDescriptor>,
+) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for descriptor in descriptors {
         hasher.update(descriptor.message());

@@ -40,5 +40,9 @@ pub trait Signer: Send + Sync {
 
     /// Solana public keys `m/44'/501'/c'/0'` of the hardened children `first .. first + count`, in order;
     /// `count` is at most 65,536. See `coffer_domain::address::solana_child` for which child serves which wallet.
-    fn solana_public_keys(&self, first_child: u32, count: u32) -> Result<Vec<[u8; 32]>, SignerError>;
+    fn solana_public_keys(
+        &self,
+        first_child: u32,
+        count: u32,
+    ) -> Result<Vec<[u8; 32]>, SignerError>;
 }
