@@ -1,0 +1,114 @@
+//! Progress on standard error: a bar on a terminal, a line now and then elsewhere, nothing for scripts.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::{Output, error, thousands};
+
+/// Between two plain lines, unless a tenth of the work was done before.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+pub enum Meter {
+    Quiet,
+    Bar(ProgressBar),
+    Lines(Lines),
+}
+
+pub struct Lines {
+    unit: &'static str,
+    total: u64,
+    tenth: u64,
+    phase: String,
+    told_at: Instant,
+}
+
+impl Meter {
+    /// Counts `unit`s up to `total`; zero means that the end is not known.
+    pub fn new(out: Output, total: u64, unit: &'static str) -> Self {
+        if out.is_json() {
+            return Self::Quiet;
+        }
+        if std::io::stderr().is_terminal() {
+            return Self::Bar(bar(total, unit));
+        }
+        Self::Lines(Lines {
+            unit,
+            total,
+            tenth: 0,
+            phase: String::new(),
+            told_at: Instant::now(),
+        })
+    }
+
+    pub fn set_total(&mut self, new_total: u64) {
+        match self {
+            Self::Quiet => {}
+            Self::Bar(bar) => bar.set_length(new_total),
+            Self::Lines(lines) => lines.total = new_total,
+        }
+    }
+
+    /// `phase` is what is going on, `remark` the rate and the time left.
+    pub fn set(&mut self, done: u64, phase: &str, remark: &str) {
+        match self {
+            Self::Quiet => {}
+            Self::Bar(bar) => {
+                bar.set_position(done);
+                bar.set_message(phase.to_owned());
+                bar.set_prefix(remark.to_owned());
+            }
+            Self::Lines(lines) => lines.set(done, phase, remark),
+        }
+    }
+
+    /// Above the bar, so that it is not torn.
+    pub fn say(&self, text: &str) {
+        match self {
+            Self::Quiet => {}
+            Self::Bar(bar) => bar.suspend(|| error(text)),
+            Self::Lines(_) => error(text),
+        }
+    }
+
+    pub fn finish(&self) {
+        if let Self::Bar(bar) = self {
+            bar.abandon();
+        }
+    }
+}
+
+impl Lines {
+    fn set(&mut self, done: u64, phase: &str, remark: &str) {
+        let tenth = (done * 10).checked_div(self.total).unwrap_or(0);
+        let news = tenth > self.tenth || phase != self.phase;
+        if !news && self.told_at.elapsed() < LINE_INTERVAL {
+            return;
+        }
+        self.tenth = tenth;
+        phase.clone_into(&mut self.phase);
+        self.told_at = Instant::now();
+        let of = match self.total {
+            0 => String::new(),
+            total => format!(" of {}", thousands(total)),
+        };
+        let remark = match remark {
+            "" => String::new(),
+            remark => format!("  {remark}"),
+        };
+        error(&format!("{phase}: {}{of} {}{remark}", thousands(done), self.unit));
+    }
+}
+
+fn bar(total: u64, unit: &str) -> ProgressBar {
+    let counter = match unit {
+        "bytes" => "{bytes}/{total_bytes}".to_owned(),
+        unit => format!("{{human_pos}}/{{human_len}} {unit}"),
+    };
+    let template = format!("{{msg:10}} [{{bar:32}}] {{percent:>3}} %  {counter}  {{prefix}}");
+    let style = ProgressStyle::with_template(&template)
+        .map(|style| style.progress_chars("=> "))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(total).with_style(style)
+}
