@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Method, RequestBuilder, Response, Url};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -19,38 +20,42 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two pieces of a stream.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const ANSWER_LIMIT_BYTES: usize = 64 << 20;
+const RATE_LIMIT_RETRIES: u32 = 10;
+const RETRY_AFTER_MAX_SECONDS: u64 = 30;
 const PROBLEM_LIMIT_BYTES: usize = 256 << 10;
 
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     server: Url,
 }
 
 /// Parts of a path (each is escaped on its own) and the query.
 #[derive(Clone, Copy)]
-pub struct Resource<'a> {
+pub(crate) struct Resource<'a> {
     pub path: &'a [&'a str],
     pub query: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Resource<'a> {
-    pub fn at(path: &'a [&'a str]) -> Self {
+    pub(crate) fn at(path: &'a [&'a str]) -> Self {
         Self { path, query: &[] }
     }
 
-    pub fn with(path: &'a [&'a str], query: &'a [(&'a str, &'a str)]) -> Self {
+    pub(crate) fn with(path: &'a [&'a str], query: &'a [(&'a str, &'a str)]) -> Self {
         Self { path, query }
     }
 }
 
 impl Client {
-    pub fn new(
+    pub(crate) fn new(
         server: Url,
         api_key: Option<&Zeroizing<String>>,
         ca_file: Option<&Path>,
     ) -> Result<Self, Failure> {
         // Fails only when a provider is there already, which then is the one to use.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let mut headers = HeaderMap::new();
         if let Some(key) = api_key {
             let text = Zeroizing::new(format!("Bearer {}", key.as_str()));
@@ -86,24 +91,47 @@ impl Client {
     }
 
     /// Plain http to another machine lets everybody on the way read the API key.
-    pub fn is_exposed(&self) -> bool {
+    pub(crate) fn is_exposed(&self) -> bool {
         let loopback = match self.server.host() {
             Some(url_host) => {
                 let host = url_host.to_string();
                 let bare = host.trim_matches(['[', ']']);
                 host == "localhost"
-                    || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+                    || bare
+                        .parse::<std::net::IpAddr>()
+                        .is_ok_and(|ip| ip.is_loopback())
             }
             None => false,
         };
         self.server.scheme() == "http" && !loopback
     }
 
-    pub async fn get(&self, resource: Resource<'_>) -> Result<Value, Failure> {
-        self.call(self.request(Method::GET, resource)).await
+    pub(crate) async fn get(&self, resource: Resource<'_>) -> Result<Value, Failure> {
+        self.get_as(resource).await
     }
 
-    pub async fn send(
+    /// A reader that runs into its rate limit waits as long as it is told to; a writer is told so.
+    pub(crate) async fn get_as<T: DeserializeOwned>(
+        &self,
+        resource: Resource<'_>,
+    ) -> Result<T, Failure> {
+        for _ in 0..RATE_LIMIT_RETRIES {
+            let request = self.request(Method::GET, resource);
+            let failure = match self.call_bytes(request).await {
+                Ok(bytes) => return decode(&bytes),
+                Err(failure) => failure,
+            };
+            match (failure.code(), failure.retry_after()) {
+                ("rate_limited", Some(seconds)) if seconds <= RETRY_AFTER_MAX_SECONDS => {
+                    tokio::time::sleep(Duration::from_secs(seconds.max(1))).await;
+                }
+                _ => return Err(failure),
+            }
+        }
+        decode(&self.call_bytes(self.request(Method::GET, resource)).await?)
+    }
+
+    pub(crate) async fn send(
         &self,
         method: Method,
         resource: Resource<'_>,
@@ -117,7 +145,7 @@ impl Client {
         .await
     }
 
-    pub fn request(&self, method: Method, resource: Resource<'_>) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, resource: Resource<'_>) -> RequestBuilder {
         let mut url = self.server.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("v1").extend(resource.path);
@@ -129,28 +157,31 @@ impl Client {
     }
 
     /// An ordinary call: answered within its time, in JSON or (204) with nothing.
-    pub async fn call(&self, request: RequestBuilder) -> Result<Value, Failure> {
-        let bytes = self.call_bytes(request).await?;
+    pub(crate) async fn call(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let response = self.open(request.timeout(CALL_TIMEOUT)).await?;
+        self.read_json(response).await
+    }
+
+    pub(crate) async fn read_json(&self, response: Response) -> Result<Value, Failure> {
+        let bytes = self.read(response, ANSWER_LIMIT_BYTES).await?;
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::unexpected(
-                format!("the answer is not JSON: {error}"),
-                "is --server the address of a Coffer server?",
-            )
-        })
+        decode(&bytes)
     }
 
-    pub async fn call_bytes(&self, request: RequestBuilder) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn call_bytes(&self, request: RequestBuilder) -> Result<Vec<u8>, Failure> {
         let response = self.open(request.timeout(CALL_TIMEOUT)).await?;
         self.read(response, ANSWER_LIMIT_BYTES).await
     }
 
     /// The answer's head; its body is read with [`Self::next_piece`]. No limit of time on the request's
     /// own body, which may be a long upload.
-    pub async fn open(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+    pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -159,7 +190,10 @@ impl Client {
             .headers()
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let body = self.read(response, PROBLEM_LIMIT_BYTES).await.unwrap_or_default();
+        let body = self
+            .read(response, PROBLEM_LIMIT_BYTES)
+            .await
+            .unwrap_or_default();
         let problem: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
         let failure = Failure::answered(status.as_u16(), problem);
         Err(match retry_after {
@@ -168,7 +202,7 @@ impl Client {
         })
     }
 
-    pub async fn next_piece(
+    pub(crate) async fn next_piece(
         &self,
         response: &mut Response,
     ) -> Result<Option<impl AsRef<[u8]> + use<>>, Failure> {
@@ -211,10 +245,24 @@ impl Client {
     fn silent(&self, waited: Duration) -> Failure {
         Failure::new(
             Kind::Unreachable,
-            format!("{} did not answer within {} s", self.server, waited.as_secs()),
+            format!(
+                "{} did not answer within {} s",
+                self.server,
+                waited.as_secs()
+            ),
             "look at the server's log and load, then try again",
         )
     }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Failure::unexpected(
+            format!("the answer cannot be read: {error}"),
+            "is --server the address of a Coffer server of this version?",
+        )
+        .with_code("unreadable_answer")
+    })
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, Failure> {
@@ -254,8 +302,18 @@ mod tests {
             assert_eq!(url, expected);
         };
         check("http://h:1", &["batches"], &[], "http://h:1/v1/batches");
-        check("http://h/base/", &["wallets", "wal_0"], &[], "http://h/base/v1/wallets/wal_0");
-        check("http://h/base", &["a b/c"], &[], "http://h/base/v1/a%20b%2Fc");
+        check(
+            "http://h/base/",
+            &["wallets", "wal_0"],
+            &[],
+            "http://h/base/v1/wallets/wal_0",
+        );
+        check(
+            "http://h/base",
+            &["a b/c"],
+            &[],
+            "http://h/base/v1/a%20b%2Fc",
+        );
         check(
             "http://h",
             &["wallets"],
@@ -266,10 +324,19 @@ mod tests {
 
     #[test]
     fn only_loopback_is_safe_without_tls() {
-        for safe in ["http://127.0.0.1:8420", "http://[::1]:1", "http://localhost", "https://x.example"] {
+        for safe in [
+            "http://127.0.0.1:8420",
+            "http://[::1]:1",
+            "http://localhost",
+            "https://x.example",
+        ] {
             assert!(!client(safe).is_exposed(), "{safe}");
         }
-        for exposed in ["http://10.0.0.7", "http://coffer.example", "http://localhost.example"] {
+        for exposed in [
+            "http://10.0.0.7",
+            "http://coffer.example",
+            "http://localhost.example",
+        ] {
             assert!(client(exposed).is_exposed(), "{exposed}");
         }
     }

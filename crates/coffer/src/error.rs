@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 /// One per thing a script can do differently; each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Unexpected,
     Usage,
     Unreachable,
@@ -21,7 +21,7 @@ pub enum Kind {
     OutputClosed,
 }
 
-pub const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    something unexpected, a failure inside the server included
@@ -37,7 +37,7 @@ The API key comes from --api-key, else --api-key-file, else the environment vari
 
 /// A failure as it is reported: `members` are what a script may want to read beside the sentence.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     kind: Kind,
     code: String,
     what: String,
@@ -46,7 +46,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn new(kind: Kind, what: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             kind,
             code: kind.code().to_owned(),
@@ -56,27 +56,27 @@ impl Failure {
         }
     }
 
-    pub fn usage(what: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn usage(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(Kind::Usage, what, advice)
     }
 
-    pub fn unexpected(what: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn unexpected(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(Kind::Unexpected, what, advice)
     }
 
-    pub fn integrity(what: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn integrity(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(Kind::Integrity, what, advice)
     }
 
     /// A file that could not be read or written.
-    pub fn file(doing: &str, path: &std::path::Path, cause: &io::Error) -> Self {
+    pub(crate) fn file(doing: &str, path: &std::path::Path, cause: &io::Error) -> Self {
         Self::usage(
             format!("cannot {doing} {}: {cause}", path.display()),
             "check the path and its permissions",
         )
     }
 
-    pub fn from_clap(error: &clap::Error) -> Self {
+    pub(crate) fn from_clap(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         Self::usage(
@@ -86,7 +86,7 @@ impl Failure {
     }
 
     /// From an answer that is not 2xx. `problem` is its RFC 9457 body, or empty when it had none.
-    pub fn answered(status: u16, mut problem: Map<String, Value>) -> Self {
+    pub(crate) fn answered(status: u16, mut problem: Map<String, Value>) -> Self {
         let text = |problem: &Map<String, Value>, name: &str| {
             let text = problem.get(name).and_then(Value::as_str);
             text.filter(|text| !text.is_empty()).map(str::to_owned)
@@ -114,48 +114,55 @@ impl Failure {
     }
 
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.to_owned(), value.into());
         self
     }
 
+    /// A stable code narrower than the kind's.
     #[must_use]
-    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+    pub(crate) fn with_code(mut self, code: &str) -> Self {
+        code.clone_into(&mut self.code);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = advice.into();
         self
     }
 
     #[cfg(test)]
-    pub fn member(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn member(&self, name: &str) -> Option<&Value> {
         self.members.get(name)
     }
 
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         &self.code
     }
 
-    pub fn status(&self) -> Option<u64> {
+    pub(crate) fn status(&self) -> Option<u64> {
         self.members.get("status").and_then(Value::as_u64)
     }
 
     /// Seconds that the server asked to be left alone.
-    pub fn retry_after(&self) -> Option<u64> {
+    pub(crate) fn retry_after(&self) -> Option<u64> {
         self.members.get("retry_after").and_then(Value::as_u64)
     }
 
     /// Whether the same call may do better a little later. Safe for a mutation only with its key.
-    pub fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         let passing_status = matches!(self.status(), Some(429 | 502 | 503 | 504));
         self.kind == Kind::Unreachable
             || self.kind != Kind::Integrity && passing_status
             || self.code == "idempotency_in_progress"
     }
 
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Unexpected => 1,
             Kind::Usage => 2,
@@ -170,7 +177,7 @@ impl Failure {
     }
 
     /// What standard error gets; `None` when there is nobody to tell.
-    pub fn render(&self, json: bool) -> Option<String> {
+    pub(crate) fn render(&self, json: bool) -> Option<String> {
         if self.kind == Kind::OutputClosed {
             return None;
         }
@@ -361,7 +368,9 @@ mod tests {
 
     #[test]
     fn json_keeps_the_problem_and_adds_advice_and_exit_code() {
-        let text = answered(422, "malformed_upload").render(true).expect("is told");
+        let text = answered(422, "malformed_upload")
+            .render(true)
+            .expect("is told");
         let value: Value = serde_json::from_str(&text).expect("is JSON");
         assert_eq!(value["code"], "malformed_upload");
         assert_eq!(value["status"], 422);
@@ -369,17 +378,22 @@ mod tests {
         assert_eq!(value["exit_code"], 4);
         assert_eq!(value["title"], "T");
         assert!(value["advice"].as_str().is_some_and(|a| a.contains("mend")));
-        assert!(value["type"].as_str().is_some_and(|t| t.ends_with("malformed_upload")));
+        assert!(
+            value["type"]
+                .as_str()
+                .is_some_and(|t| t.ends_with("malformed_upload"))
+        );
     }
 
     #[test]
     fn every_stable_code_has_advice_of_its_own() {
         let fallback = advice_for("no such code", 400);
-        for code in "unauthorized forbidden not_found validation malformed_upload unsupported_format \
+        for code in
+            "unauthorized forbidden not_found validation malformed_upload unsupported_format \
             body_too_large idempotency_conflict idempotency_in_progress state_conflict same_actor \
             vault_awaiting_drill index_exhausted rate_limited integrity_violation audit_broken \
             signer_unavailable store_unavailable"
-            .split_whitespace()
+                .split_whitespace()
         {
             assert_ne!(advice_for(code, 400), fallback, "{code}");
         }
@@ -388,8 +402,13 @@ mod tests {
     #[test]
     fn keys_are_not_repeated() {
         let key = format!("cfr_{}_{}", "ab".repeat(16), "cd".repeat(32));
-        let shown = redact_keys(&format!("unexpected argument '{key}' found; see cfr_ and {key}"));
-        assert_eq!(shown, "unexpected argument 'cfr_…' found; see cfr_ and cfr_…");
+        let shown = redact_keys(&format!(
+            "unexpected argument '{key}' found; see cfr_ and {key}"
+        ));
+        assert_eq!(
+            shown,
+            "unexpected argument 'cfr_…' found; see cfr_ and cfr_…"
+        );
     }
 
     #[test]

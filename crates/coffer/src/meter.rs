@@ -10,13 +10,13 @@ use crate::output::{Output, error, thousands};
 /// Between two plain lines, unless a tenth of the work was done before.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-pub enum Meter {
+pub(crate) enum Meter {
     Quiet,
     Bar(ProgressBar),
     Lines(Lines),
 }
 
-pub struct Lines {
+pub(crate) struct Lines {
     unit: &'static str,
     total: u64,
     tenth: u64,
@@ -26,7 +26,7 @@ pub struct Lines {
 
 impl Meter {
     /// Counts `unit`s up to `total`; zero means that the end is not known.
-    pub fn new(out: Output, total: u64, unit: &'static str) -> Self {
+    pub(crate) fn new(out: Output, total: u64, unit: &'static str) -> Self {
         if out.is_json() {
             return Self::Quiet;
         }
@@ -42,7 +42,7 @@ impl Meter {
         })
     }
 
-    pub fn set_total(&mut self, new_total: u64) {
+    pub(crate) fn set_total(&mut self, new_total: u64) {
         match self {
             Self::Quiet => {}
             Self::Bar(bar) => bar.set_length(new_total),
@@ -51,7 +51,7 @@ impl Meter {
     }
 
     /// `phase` is what is going on, `remark` the rate and the time left.
-    pub fn set(&mut self, done: u64, phase: &str, remark: &str) {
+    pub(crate) fn set(&mut self, done: u64, phase: &str, remark: &str) {
         match self {
             Self::Quiet => {}
             Self::Bar(bar) => {
@@ -64,7 +64,7 @@ impl Meter {
     }
 
     /// Above the bar, so that it is not torn.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         match self {
             Self::Quiet => {}
             Self::Bar(bar) => bar.suspend(|| error(text)),
@@ -72,7 +72,7 @@ impl Meter {
         }
     }
 
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Self::Bar(bar) = self {
             bar.abandon();
         }
@@ -97,7 +97,11 @@ impl Lines {
             "" => String::new(),
             remark => format!("  {remark}"),
         };
-        error(&format!("{phase}: {}{of} {}{remark}", thousands(done), self.unit));
+        error(&format!(
+            "{phase}: {}{of} {}{remark}",
+            thousands(done),
+            self.unit
+        ));
     }
 }
 

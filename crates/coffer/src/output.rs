@@ -9,21 +9,21 @@ use serde_json::Value;
 
 /// The form of the answer, chosen once.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub(crate) struct Output {
     json: bool,
 }
 
 impl Output {
-    pub fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         Self { json }
     }
 
-    pub fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.json
     }
 
     /// The whole answer: `value` for scripts, `text` for people.
-    pub fn answer(self, value: &Value, text: impl FnOnce() -> String) -> io::Result<()> {
+    pub(crate) fn answer(self, value: &Value, text: impl FnOnce() -> String) -> io::Result<()> {
         if self.json {
             self.line(&value.to_string())
         } else {
@@ -31,14 +31,14 @@ impl Output {
         }
     }
 
-    pub fn line(self, text: &str) -> io::Result<()> {
+    pub(crate) fn line(self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{text}")?;
         stdout.flush()
     }
 
     /// A remark beside the answer; scripts do not get any.
-    pub fn note(self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         if !self.json {
             error(text);
         }
@@ -46,27 +46,33 @@ impl Output {
 }
 
 /// To standard error. Nothing better can be done when even that is gone.
-pub fn error(text: &str) {
+pub(crate) fn error(text: &str) {
     writeln!(io::stderr().lock(), "{text}").ok();
 }
 
 /// Rows under headings, each column as wide as its widest cell.
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub fn new(headings: &[&str]) -> Self {
+    pub(crate) fn new(headings: &[&str]) -> Self {
         Self {
-            rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()],
+            rows: vec![
+                headings
+                    .iter()
+                    .map(|heading| (*heading).to_owned())
+                    .collect(),
+            ],
         }
     }
 
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows
+            .push(cells.iter().map(|cell| printable(cell)).collect());
     }
 
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
             .map(|column| {
@@ -89,8 +95,11 @@ impl Table {
 }
 
 /// Name and value, one pair a line; pairs without a value are left out.
-pub fn fields(pairs: &[(&str, String)]) -> String {
-    let pairs: Vec<_> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
+pub(crate) fn fields(pairs: &[(&str, String)]) -> String {
+    let pairs: Vec<_> = pairs
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
     let widest = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     pairs
         .iter()
@@ -99,13 +108,16 @@ pub fn fields(pairs: &[(&str, String)]) -> String {
 }
 
 /// A member of an answer as text: strings bare, nothing for null and absent.
-pub fn member(value: &Value, name: &str) -> String {
+pub(crate) fn member(value: &Value, name: &str) -> String {
     match value.get(name) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.as_u64().map_or(number.to_string(), thousands),
         Some(Value::Array(items)) => {
-            let names: Vec<_> = items.iter().map(|item| item.as_str().unwrap_or("…")).collect();
+            let names: Vec<_> = items
+                .iter()
+                .map(|item| item.as_str().unwrap_or("…"))
+                .collect();
             names.join(",")
         }
         Some(other) => other.to_string(),
@@ -113,13 +125,13 @@ pub fn member(value: &Value, name: &str) -> String {
 }
 
 /// The objects of an answer's `data`, or of an answer that is itself a list.
-pub fn items(value: &Value) -> &[Value] {
+pub(crate) fn items(value: &Value) -> &[Value] {
     let list = value.as_array().or_else(|| value.get("data")?.as_array());
     list.map_or(&[], Vec::as_slice)
 }
 
 /// `1234567` as `1,234,567`.
-pub fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -132,7 +144,7 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// Seconds as `2 h 05 min`, `3 min 20 s` or `12 s`.
-pub fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s} s"),
         (0, m, s) => format!("{m} min {s:02} s"),
@@ -141,7 +153,7 @@ pub fn duration(seconds: u64) -> String {
 }
 
 /// Control characters and those that change the direction of text (UAX #9) become escapes.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let dangerous = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -202,7 +214,11 @@ mod tests {
 
     #[test]
     fn pairs_without_value_are_left_out() {
-        let text = fields(&[("id", "x".into()), ("reason", String::new()), ("longer", "y".into())]);
+        let text = fields(&[
+            ("id", "x".into()),
+            ("reason", String::new()),
+            ("longer", "y".into()),
+        ]);
         assert_eq!(text, "id      x\nlonger  y\n");
     }
 

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::values;
 
 #[derive(Subcommand)]
-pub enum BatchCommand {
+pub(crate) enum BatchCommand {
     /// Send a file of customers; each row becomes a wallet.
     Create(CreateArgs),
     /// Show a batch and how far it is.
@@ -23,13 +23,13 @@ pub enum BatchCommand {
 }
 
 #[derive(Args)]
-pub struct BatchId {
+pub(crate) struct BatchId {
     #[arg(value_name = "ID", value_parser = values::batch_id)]
     pub id: String,
 }
 
 #[derive(Args)]
-pub struct BatchListArgs {
+pub(crate) struct BatchListArgs {
     /// Only batches in this state.
     #[arg(long)]
     pub state: Option<String>,
@@ -41,7 +41,7 @@ pub struct BatchListArgs {
 }
 
 #[derive(Args)]
-pub struct CreateArgs {
+pub(crate) struct CreateArgs {
     /// CSV, NDJSON or JSON, plain or gzipped; - reads standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -72,7 +72,7 @@ pub struct CreateArgs {
 }
 
 #[derive(Args)]
-pub struct ResultsArgs {
+pub(crate) struct ResultsArgs {
     #[arg(value_name = "ID", value_parser = values::batch_id)]
     pub id: String,
     /// Without it, by the output file's name, else NDJSON with --json and CSV without.
@@ -84,26 +84,26 @@ pub struct ResultsArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum UploadFormat {
+pub(crate) enum UploadFormat {
     Csv,
     Ndjson,
     Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ResultsFormat {
+pub(crate) enum ResultsFormat {
     Csv,
     Ndjson,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnError {
+pub(crate) enum OnError {
     Skip,
     Abort,
 }
 
 impl UploadFormat {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",
@@ -111,7 +111,7 @@ impl UploadFormat {
         }
     }
 
-    pub fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv",
             Self::Ndjson => "application/x-ndjson",
@@ -121,7 +121,7 @@ impl UploadFormat {
 }
 
 impl ResultsFormat {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",
@@ -130,7 +130,7 @@ impl ResultsFormat {
 }
 
 impl OnError {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Skip => "skip",
             Self::Abort => "abort",

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 const DATA_DIR: &str = "coffer-data";
 
 #[derive(Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// The folder to make; its parent must exist.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub data_dir: PathBuf,
@@ -29,7 +29,7 @@ pub struct InitArgs {
 }
 
 #[derive(Args)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// A TOML file of settings; options given here win over it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -59,13 +59,13 @@ pub struct ServeArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     Text,
     Json,
 }
 
 #[derive(Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Also look into this data folder; on the machine that holds it.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

@@ -11,18 +11,22 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-pub use self::batch::{BatchCommand, BatchListArgs, CreateArgs, OnError, ResultsArgs, ResultsFormat, UploadFormat};
-pub use self::local::{DoctorArgs, InitArgs, LogFormat, ServeArgs};
-pub use self::objects::{
+pub(crate) use self::batch::{
+    BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
+};
+pub(crate) use self::local::{DoctorArgs, InitArgs, ServeArgs};
+pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,
 };
-pub use self::vault::{AllowListChange, AllowListCommand, DrillArgs, PoolCommand, VaultCommand};
+pub(crate) use self::vault::{
+    AllowListChange, AllowListCommand, DrillArgs, PoolCommand, VaultCommand,
+};
 
 /// A self-hosted wallet platform: wallets by the million, from a file to sealed, audited addresses.
 #[derive(Parser)]
 #[command(name = "coffer", version, after_help = crate::error::EXIT_CODES, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
@@ -30,7 +34,7 @@ pub struct Cli {
 }
 
 #[derive(Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// The Coffer server that client commands talk to.
     #[arg(
         long,
@@ -56,7 +60,7 @@ pub struct Global {
 }
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make a data folder: database, encrypted key file, first vault, admin API key.
     Init(InitArgs),
     /// Run the server.

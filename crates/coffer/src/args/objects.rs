@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::values;
 
 #[derive(Subcommand)]
-pub enum WalletCommand {
+pub(crate) enum WalletCommand {
     /// Show one wallet, by its id or by your own id of the customer.
     Show(WalletShowArgs),
     /// List wallets.
@@ -32,7 +32,7 @@ pub enum WalletCommand {
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub struct WalletShowArgs {
+pub(crate) struct WalletShowArgs {
     #[arg(value_name = "ID", value_parser = values::wallet_id)]
     pub id: Option<String>,
     #[arg(long, value_name = "TEXT")]
@@ -40,7 +40,7 @@ pub struct WalletShowArgs {
 }
 
 #[derive(Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     #[arg(long, value_name = "TEXT")]
     pub external_id: Option<String>,
     /// pending, active or rejected.
@@ -60,7 +60,7 @@ pub struct ListArgs {
 }
 
 #[derive(Args)]
-pub struct AssignArgs {
+pub(crate) struct AssignArgs {
     /// Your own id of the customer; unique. Asking again gives the same wallet.
     #[arg(value_name = "EXTERNAL_ID")]
     pub external_id: String,
@@ -78,7 +78,7 @@ pub struct AssignArgs {
 }
 
 #[derive(Subcommand)]
-pub enum AddressCommand {
+pub(crate) enum AddressCommand {
     /// Show the wallet that an address belongs to.
     Lookup {
         #[arg(value_name = "ADDRESS", value_parser = values::address)]
@@ -87,7 +87,7 @@ pub enum AddressCommand {
 }
 
 #[derive(Subcommand)]
-pub enum KeyCommand {
+pub(crate) enum KeyCommand {
     /// Make an API key. It is shown once.
     Create {
         #[arg(value_name = "NAME")]
@@ -108,13 +108,13 @@ pub enum KeyCommand {
 }
 
 #[derive(Subcommand)]
-pub enum AuditCommand {
+pub(crate) enum AuditCommand {
     /// Recompute the whole audit chain here, from its first record to its head.
     Verify(VerifyArgs),
 }
 
 #[derive(Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// A file of anchors kept apart from the database; without one, a cut tail cannot be seen.
     #[arg(long, value_name = "FILE")]
     pub anchor: Option<PathBuf>,

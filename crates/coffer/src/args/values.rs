@@ -2,10 +2,10 @@
 
 use reqwest::Url;
 
-pub const CHAINS: [&str; 5] = ["evm", "tron", "bitcoin", "bitcoin-taproot", "solana"];
+pub(crate) const CHAINS: [&str; 5] = ["evm", "tron", "bitcoin", "bitcoin-taproot", "solana"];
 
 /// A base address: no query, and no credentials, which would end up in shell histories and logs.
-pub fn server_url(text: &str) -> Result<Url, String> {
+pub(crate) fn server_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; write http://HOST:PORT"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err("write http://HOST:PORT or https://HOST".to_owned());
@@ -21,7 +21,9 @@ pub fn server_url(text: &str) -> Result<Url, String> {
 
 /// An id goes into a path: anything but its canonical form could name another resource.
 fn id(prefix: &str, text: &str) -> Result<String, String> {
-    let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
+    let digits = text
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('_'));
     let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
     match digits {
         Some(digits) if digits.len() == 32 && digits.bytes().all(hex) => Ok(text.to_owned()),
@@ -29,38 +31,38 @@ fn id(prefix: &str, text: &str) -> Result<String, String> {
     }
 }
 
-pub fn batch_id(text: &str) -> Result<String, String> {
+pub(crate) fn batch_id(text: &str) -> Result<String, String> {
     id("bat", text)
 }
 
-pub fn wallet_id(text: &str) -> Result<String, String> {
+pub(crate) fn wallet_id(text: &str) -> Result<String, String> {
     id("wal", text)
 }
 
-pub fn vault_id(text: &str) -> Result<String, String> {
+pub(crate) fn vault_id(text: &str) -> Result<String, String> {
     id("vlt", text)
 }
 
-pub fn key_id(text: &str) -> Result<String, String> {
+pub(crate) fn key_id(text: &str) -> Result<String, String> {
     id("key", text)
 }
 
 /// Only what cannot be an address of any chain is refused here; the server knows them all.
-pub fn address(text: &str) -> Result<String, String> {
+pub(crate) fn address(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 128 || !text.bytes().all(|c| c.is_ascii_alphanumeric()) {
         return Err("an address is 1 to 128 letters and digits".to_owned());
     }
     Ok(text.to_owned())
 }
 
-pub fn idempotency_key(text: &str) -> Result<String, String> {
+pub(crate) fn idempotency_key(text: &str) -> Result<String, String> {
     if (1..=255).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic()) {
         return Ok(text.to_owned());
     }
     Err("an idempotency key is 1 to 255 visible ASCII characters".to_owned())
 }
 
-pub fn json_object(text: &str) -> Result<serde_json::Value, String> {
+pub(crate) fn json_object(text: &str) -> Result<serde_json::Value, String> {
     match serde_json::from_str(text) {
         Ok(value @ serde_json::Value::Object(_)) => Ok(value),
         Ok(_) => Err("write a JSON object, such as '{\"tier\":\"gold\"}'".to_owned()),
@@ -74,7 +76,11 @@ mod tests {
 
     #[test]
     fn a_server_is_a_bare_http_address() {
-        for good in ["http://127.0.0.1:8420", "https://coffer.example/wallets/", "http://[::1]:1"] {
+        for good in [
+            "http://127.0.0.1:8420",
+            "https://coffer.example/wallets/",
+            "http://[::1]:1",
+        ] {
             assert!(server_url(good).is_ok(), "{good}");
         }
         for bad in [
@@ -93,7 +99,13 @@ mod tests {
     fn an_id_cannot_be_another_path() {
         let digits = "0123456789abcdef0123456789abcdef";
         assert!(batch_id(&format!("bat_{digits}")).is_ok());
-        for bad in ["..", "bat_", "bat_../wallets", &format!("wal_{digits}"), &format!("bat_{digits}0")] {
+        for bad in [
+            "..",
+            "bat_",
+            "bat_../wallets",
+            &format!("wal_{digits}"),
+            &format!("bat_{digits}0"),
+        ] {
             assert!(batch_id(bad).is_err(), "{bad}");
         }
         assert!(batch_id(&format!("bat_{}", digits.to_uppercase())).is_err());

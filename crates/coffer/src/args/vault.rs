@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::values;
 
 #[derive(Subcommand)]
-pub enum VaultCommand {
+pub(crate) enum VaultCommand {
     /// List vaults.
     List,
     /// Show one vault.
@@ -31,7 +31,7 @@ pub enum VaultCommand {
 }
 
 #[derive(Args)]
-pub struct DrillArgs {
+pub(crate) struct DrillArgs {
     #[arg(value_name = "ID", value_parser = values::vault_id)]
     pub id: String,
     /// The backup; without it coffer-signer asks for it on the terminal. Read by coffer-signer alone.
@@ -46,7 +46,7 @@ pub struct DrillArgs {
 }
 
 #[derive(Subcommand)]
-pub enum AllowListCommand {
+pub(crate) enum AllowListCommand {
     /// Print the list.
     Show {
         #[arg(value_name = "ID", value_parser = values::vault_id)]
@@ -59,7 +59,7 @@ pub enum AllowListCommand {
 }
 
 #[derive(Args)]
-pub struct AllowListChange {
+pub(crate) struct AllowListChange {
     #[arg(value_name = "ID", value_parser = values::vault_id)]
     pub id: String,
     #[arg(value_name = "EXTERNAL_ID", required_unless_present = "file")]
@@ -70,7 +70,7 @@ pub struct AllowListChange {
 }
 
 #[derive(Subcommand)]
-pub enum PoolCommand {
+pub(crate) enum PoolCommand {
     /// Show a vault's watermarks and how many addresses are ready.
     Show {
         #[arg(value_name = "VAULT", value_parser = values::vault_id)]
