@@ -120,7 +120,7 @@ async fn assign(session: &Session, args: AssignArgs) -> Result<(), Failure> {
     let wallet = session.client.call(request).await.map_err(|failure| {
         if failure.kind() == Kind::Unreachable {
             return failure
-                .advise("when the server is back, run this again: it gives the same wallet");
+                .advise("when `coffer serve` runs again, repeat this: it gives the same wallet");
         }
         failure
     })?;
