@@ -9,6 +9,8 @@ use crate::output::{Output, error, thousands};
 
 /// Between two plain lines, unless a tenth of the work was done before.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two lines about tenths: what is over at once is not worth a line.
+const TENTH_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) enum Meter {
     Quiet,
@@ -82,12 +84,15 @@ impl Meter {
 impl Lines {
     fn set(&mut self, done: u64, phase: &str, remark: &str) {
         let tenth = (done * 10).checked_div(self.total).unwrap_or(0);
-        let news = tenth > self.tenth || phase != self.phase;
-        if !news && self.told_at.elapsed() < LINE_INTERVAL {
+        let is_new_phase = phase != self.phase;
+        let is_first = self.phase.is_empty();
+        phase.clone_into(&mut self.phase);
+        let silence = self.told_at.elapsed();
+        let is_due = silence >= LINE_INTERVAL || tenth > self.tenth && silence >= TENTH_INTERVAL;
+        if is_first || !is_new_phase && !is_due {
             return;
         }
         self.tenth = tenth;
-        phase.clone_into(&mut self.phase);
         self.told_at = Instant::now();
         let of = match self.total {
             0 => String::new(),

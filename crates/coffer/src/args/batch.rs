@@ -66,9 +66,9 @@ pub(crate) struct CreateArgs {
     /// Write the results here when the batch has ended (implies --wait); .ndjson by name, else CSV.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
-    /// How long to put up with a server that cannot be reached.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    pub patience: u64,
+    /// How long to put up with a server that cannot be reached [default: 3 at first, later 120].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub patience: Option<u64>,
 }
 
 #[derive(Args)]

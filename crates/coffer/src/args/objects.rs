@@ -48,9 +48,9 @@ pub(crate) struct ListArgs {
     pub state: Option<String>,
     #[arg(long, value_name = "ID", value_parser = values::vault_id)]
     pub vault: Option<String>,
-    /// Wallets per page.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: u32,
+    /// Wallets per page [default: 50, with --all 1000].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
     /// Go on where an earlier answer's next_cursor says.
     #[arg(long)]
     pub cursor: Option<String>,

@@ -59,7 +59,10 @@ async fn by_external_id(session: &Session, external_id: &str) -> Result<Value, F
 }
 
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
+    let limit = args
+        .limit
+        .unwrap_or(if args.all { 1000 } else { 50 })
+        .to_string();
     let mut filters = vec![("limit", limit.as_str())];
     for (name, value) in [
         ("external_id", &args.external_id),

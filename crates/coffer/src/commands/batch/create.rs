@@ -15,6 +15,8 @@ use crate::output::{member, thousands};
 
 /// How long the first contact is tried: long enough for a server that is just starting.
 const FIRST_CONTACT: Duration = Duration::from_secs(3);
+/// Once it has been there: long enough for a restart.
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Failed rows that are shown; the results have them all.
@@ -22,7 +24,8 @@ const FAILED_ROWS_SHOWN: usize = 5;
 
 pub(crate) async fn run(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     let target = args.results.as_deref().map(Target::check).transpose()?;
-    let patience = Duration::from_secs(args.patience);
+    let patience_at_first = args.patience.map_or(FIRST_CONTACT, Duration::from_secs);
+    let patience = args.patience.map_or(PATIENCE, Duration::from_secs);
     let wait = args.wait || target.is_some();
     let key_was_given = args.idempotency_key.is_some();
     let upload = prepare(args)?;
@@ -38,7 +41,7 @@ pub(crate) async fn run(session: &Session, args: CreateArgs) -> Result<(), Failu
         &again,
         &[("idempotency_key", &key)],
     );
-    first_contact(session, patience.min(FIRST_CONTACT)).await?;
+    first_contact(session, patience_at_first).await?;
     let sent = send(session, &upload, patience).await;
     let mut batch = sent.map_err(|failure| {
         let failure = failure.with("idempotency_key", key.as_str());
