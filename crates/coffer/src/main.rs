@@ -6,6 +6,7 @@
 //! Standard output carries the answer, standard error what is said about it; with `--json` both
 //! carry JSON only. The environment is read here, once, and handed in.
 
+mod advice;
 mod args;
 mod client;
 mod commands;

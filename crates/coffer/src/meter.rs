@@ -57,9 +57,13 @@ impl Meter {
         match self {
             Self::Quiet => {}
             Self::Bar(bar) => {
+                if bar.message() != phase {
+                    bar.set_message(phase.to_owned());
+                }
+                if bar.prefix() != remark {
+                    bar.set_prefix(remark.to_owned());
+                }
                 bar.set_position(done);
-                bar.set_message(phase.to_owned());
-                bar.set_prefix(remark.to_owned());
             }
             Self::Lines(lines) => lines.set(done, phase, remark),
         }
@@ -74,9 +78,10 @@ impl Meter {
         }
     }
 
+    /// Takes the bar away; the answer says the rest.
     pub(crate) fn finish(&self) {
         if let Self::Bar(bar) = self {
-            bar.abandon();
+            bar.finish_and_clear();
         }
     }
 }
@@ -111,11 +116,19 @@ impl Lines {
 }
 
 fn bar(total: u64, unit: &str) -> ProgressBar {
-    let counter = match unit {
-        "bytes" => "{bytes}/{total_bytes}".to_owned(),
-        unit => format!("{{human_pos}}/{{human_len}} {unit}"),
+    let (done, all) = match unit {
+        "bytes" => ("{bytes}", "{total_bytes}"),
+        _ => ("{human_pos}", "{human_len}"),
     };
-    let template = format!("{{msg:10}} [{{bar:32}}] {{percent:>3}} %  {counter}  {{prefix}}");
+    let named = if unit == "bytes" {
+        String::new()
+    } else {
+        format!(" {unit}")
+    };
+    let template = match total {
+        0 => format!("{{msg:10}} {done}{named}  {{prefix}}"),
+        _ => format!("{{msg:10}} [{{bar:32}}] {{percent:>3}} %  {done}/{all}{named}  {{prefix}}"),
+    };
     let style = ProgressStyle::with_template(&template)
         .map(|style| style.progress_chars("=> "))
         .unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -15,6 +15,8 @@ mod vault;
 mod wallet;
 
 use std::cell::RefCell;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -63,6 +65,7 @@ impl Session {
         let key = match (global.api_key, &global.api_key_file) {
             (Some(key), _) => Some(Zeroizing::new(key)),
             (None, Some(file)) => {
+                warn_of_open_file(file, out);
                 let text = std::fs::read_to_string(file)
                     .map_err(|error| Failure::file("read", file, &error))?;
                 Some(Zeroizing::new(text))
@@ -125,5 +128,15 @@ impl Session {
         let failure = Failure::new(Kind::Interrupted, what, farewell.advice);
         let members = farewell.members.into_iter();
         members.fold(failure, |failure, (name, value)| failure.with(name, value))
+    }
+}
+
+fn warn_of_open_file(file: &Path, out: Output) {
+    let mode = std::fs::metadata(file).map_or(0, |metadata| metadata.mode());
+    if mode & 0o077 != 0 {
+        out.note(&format!(
+            "warning: others can read {}; `chmod 600` it",
+            file.display()
+        ));
     }
 }
