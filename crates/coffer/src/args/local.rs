@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-const DATA_DIR: &str = "coffer-data";
+pub(crate) const DATA_DIR: &str = "coffer-data";
 
 #[derive(Args)]
 pub(crate) struct InitArgs {
