@@ -18,7 +18,9 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Changes, Entry, append};
 use crate::seal::{Fields, SealKeys, Sealable};
-use crate::vaults::{AccountKeys, Derivation, challenge, created, describe, expected_payloads, judge, vault_row};
+use crate::vaults::{
+    AccountKeys, Derivation, challenge, created, describe, expected_payloads, judge, vault_row,
+};
 use crate::{Clock, Entropy, Error, NewApiKey, NewVault, Scope, api_keys};
 
 /// At `init` no index was issued; the challenge takes the first.
@@ -108,16 +110,31 @@ impl Sealable for File {
 }
 
 /// Asks the signer for the account and makes the challenge of the first drill. Blocking.
-pub fn draft(signer: &dyn Signer, clock: &dyn Clock, entropy: &dyn Entropy, choice: &Choice) -> Result<Draft, Error> {
+pub fn draft(
+    signer: &dyn Signer,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    choice: &Choice,
+) -> Result<Draft, Error> {
     let now = clock.now_ms();
     let seals = SealKeys::derive(&signer.seal_key()?);
     let mut random = [0; 10];
     entropy.fill(&mut random)?;
     let id = OrganizationId::new_v7(u64::try_from(now).unwrap_or(0), random);
-    let organization = Organization { id, name: choice.organization_name.clone(), created_at_ms: now };
+    let organization = Organization {
+        id,
+        name: choice.organization_name.clone(),
+        created_at_ms: now,
+    };
     let (vault, descriptors) = describe(signer, id, &choice.vault, now)?;
     let challenge = challenge(entropy, now, &vault, SAMPLES)?;
-    Ok(Draft { seals, organization, vault, descriptors, challenge })
+    Ok(Draft {
+        seals,
+        organization,
+        vault,
+        descriptors,
+        challenge,
+    })
 }
 
 impl Draft {
@@ -128,12 +145,33 @@ impl Draft {
     }
 
     /// Judges the first drill; only a backup that gives the vault again lets the vault be made. Blocking.
-    pub fn finish(self, signer: &dyn Signer, entropy: &dyn Entropy, proof: &DrillProof) -> Result<Made, Error> {
+    pub fn finish(
+        self,
+        signer: &dyn Signer,
+        entropy: &dyn Entropy,
+        proof: &DrillProof,
+    ) -> Result<Made, Error> {
         let account = AccountKeys::from_signed(&self.vault, &self.descriptors)?;
-        let expected = expected_payloads(&Derivation::default(), signer, &account, &self.challenge)?;
-        judge(&self.challenge, proof, &account, &self.vault.attestation_public_key, &expected)?;
-        let new = NewApiKey { name: "admin (from init)".to_owned(), scopes: vec![Scope::Admin], expires_in_days: None };
-        let (key, token) = api_keys::issue(entropy, self.organization.created_at_ms, self.organization.id, &new)?;
+        let expected =
+            expected_payloads(&Derivation::default(), signer, &account, &self.challenge)?;
+        judge(
+            &self.challenge,
+            proof,
+            &account,
+            &self.vault.attestation_public_key,
+            &expected,
+        )?;
+        let new = NewApiKey {
+            name: "admin (from init)".to_owned(),
+            scopes: vec![Scope::Admin],
+            expires_in_days: None,
+        };
+        let (key, token) = api_keys::issue(
+            entropy,
+            self.organization.created_at_ms,
+            self.organization.id,
+            &new,
+        )?;
         let row = vault_row(&self.seals, entropy, self.vault, &self.descriptors)?;
         let mut file = File {
             version: VERSION,
@@ -158,8 +196,14 @@ impl Draft {
             mac: String::new(),
         };
         file.mac = hex::encode(self.seals.seal_of(&file));
-        let json = serde_json::to_string_pretty(&file).map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Made { json, organization: self.organization.id, vault: row.vault, token })
+        let json = serde_json::to_string_pretty(&file)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Made {
+            json,
+            organization: self.organization.id,
+            vault: row.vault,
+            token,
+        })
     }
 }
 
@@ -171,10 +215,13 @@ pub async fn apply(db: &Db, signer: Arc<dyn Signer>, json: &str) -> Result<bool,
     if !organizations::all(&mut tx).await?.is_empty() {
         return Ok(false);
     }
-    let file: File = serde_json::from_str(json).map_err(|error| Error::validation("bootstrap.json", error))?;
+    let file: File =
+        serde_json::from_str(json).map_err(|error| Error::validation("bootstrap.json", error))?;
     let mac = hex::decode(&file.mac).unwrap_or_default();
     if !seals.verifies(&file, &mac) {
-        return Err(crate::seal::refused("bootstrap.json (it was edited, or belongs to another key file)".to_owned()));
+        return Err(crate::seal::refused(
+            "bootstrap.json (it was edited, or belongs to another key file)".to_owned(),
+        ));
     }
     write(&mut tx, &seals, &file).await?;
     tx.commit().await?;
@@ -183,7 +230,8 @@ pub async fn apply(db: &Db, signer: Arc<dyn Signer>, json: &str) -> Result<bool,
 
 async fn write(tx: &mut Tx, seals: &SealKeys, file: &File) -> Result<(), Error> {
     let now = file.created_at;
-    let (organization, row, key) = read(file).ok_or_else(|| Error::validation("bootstrap.json", "a field cannot be read"))?;
+    let (organization, row, key) =
+        read(file).ok_or_else(|| Error::validation("bootstrap.json", "a field cannot be read"))?;
     let id = organization.id;
     organizations::insert(tx, &organization).await?;
     let founded = Entry {
@@ -220,7 +268,10 @@ async fn write(tx: &mut Tx, seals: &SealKeys, file: &File) -> Result<(), Error> 
 fn read(file: &File) -> Option<(Organization, VaultRow, ApiKeyRow)> {
     let id: OrganizationId = file.organization_id.parse().ok()?;
     let _: DrillId = file.drill_id.parse().ok()?;
-    let attestation_public_key = hex::decode(&file.vault.attestation_public_key).ok()?.try_into().ok()?;
+    let attestation_public_key = hex::decode(&file.vault.attestation_public_key)
+        .ok()?
+        .try_into()
+        .ok()?;
     let vault = Vault {
         id: coffer_domain::id::VaultId::of_key(&attestation_public_key, file.vault.account),
         organization: id,
@@ -240,13 +291,27 @@ fn read(file: &File) -> Option<(Organization, VaultRow, ApiKeyRow)> {
         id: file.api_key.id.parse().ok()?,
         organization: id,
         name: file.api_key.name.clone(),
-        secret_hash: hex::decode(&file.api_key.secret_sha256).ok()?.try_into().ok()?,
+        secret_hash: hex::decode(&file.api_key.secret_sha256)
+            .ok()?
+            .try_into()
+            .ok()?,
         scopes: file.api_key.scopes.clone(),
         created_at_ms: file.created_at,
         expires_at_ms: None,
         revoked_at_ms: None,
         version: 1,
     };
-    let organization = Organization { id, name: file.organization_name.clone(), created_at_ms: file.created_at };
-    Some((organization, VaultRow { vault, encrypted_descriptors: hex::decode(&file.vault.encrypted_descriptors).ok()? }, key))
+    let organization = Organization {
+        id,
+        name: file.organization_name.clone(),
+        created_at_ms: file.created_at,
+    };
+    Some((
+        organization,
+        VaultRow {
+            vault,
+            encrypted_descriptors: hex::decode(&file.vault.encrypted_descriptors).ok()?,
+        },
+        key,
+    ))
 }

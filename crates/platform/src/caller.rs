@@ -56,9 +56,13 @@ impl std::str::FromStr for Scope {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.iter().copied().find(|scope| scope.name() == text).ok_or_else(|| {
-            let names: Vec<_> = Self::ALL.iter().map(|scope| scope.name()).collect();
-            format!("{text:?} is not a scope; there are {}", names.join(", "))
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|scope| scope.name() == text)
+            .ok_or_else(|| {
+                let names: Vec<_> = Self::ALL.iter().map(|scope| scope.name()).collect();
+                format!("{text:?} is not a scope; there are {}", names.join(", "))
+            })
     }
 }

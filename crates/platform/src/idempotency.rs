@@ -37,9 +37,14 @@ impl Platform {
         match rows::find(tx, &scope(caller, operation, once.key)).await? {
             None => Ok(None),
             Some(stored) if stored.fingerprint != once.fingerprint => {
-                Err(Error::IdempotencyConflict { key: once.key.to_owned() })
+                Err(Error::IdempotencyConflict {
+                    key: once.key.to_owned(),
+                })
             }
-            Some(stored) => Ok(Some(Answer::Replayed { status: stored.status, body: stored.answer })),
+            Some(stored) => Ok(Some(Answer::Replayed {
+                status: stored.status,
+                body: stored.answer,
+            })),
         }
     }
 
@@ -54,12 +59,27 @@ impl Platform {
     ) -> Result<(), Error> {
         let Some(once) = once else { return Ok(()) };
         let (status, answer) = (once.render)(value);
-        let stored = StoredAnswer { fingerprint: once.fingerprint, status, answer };
-        rows::insert(tx, &scope(caller, operation, once.key), &stored, self.now_ms()).await?;
+        let stored = StoredAnswer {
+            fingerprint: once.fingerprint,
+            status,
+            answer,
+        };
+        rows::insert(
+            tx,
+            &scope(caller, operation, once.key),
+            &stored,
+            self.now_ms(),
+        )
+        .await?;
         Ok(())
     }
 }
 
 pub(crate) fn scope(caller: &Caller, operation: &'static str, key: &str) -> IdempotencyScope {
-    IdempotencyScope { organization: caller.organization, caller: caller.key, operation, key: key.to_owned() }
+    IdempotencyScope {
+        organization: caller.organization,
+        caller: caller.key,
+        operation,
+        key: key.to_owned(),
+    }
 }

@@ -103,7 +103,9 @@ impl Platform {
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();
-        for anchor in anchors.map_err(|error| Error::Internal(format!("the audit anchor cannot be read: {error}")))? {
+        for anchor in anchors
+            .map_err(|error| Error::Internal(format!("the audit anchor cannot be read: {error}")))?
+        {
             platform.0.chains.expect(anchor);
         }
         platform.verify_chains().await?;
@@ -113,7 +115,12 @@ impl Platform {
     async fn verify_chains(&self) -> Result<(), Error> {
         let mut tx = self.0.db.read().await?;
         for organization in organizations::all(&mut tx).await? {
-            match self.0.chains.catch_up(&mut tx, &self.0.seals, organization.id).await {
+            match self
+                .0
+                .chains
+                .catch_up(&mut tx, &self.0.seals, organization.id)
+                .await
+            {
                 Ok(()) | Err(Error::AuditBroken { .. }) => {}
                 Err(other) => return Err(other),
             }
@@ -143,6 +150,10 @@ impl Platform {
 }
 
 /// Runs blocking work (derivation, the signer) off the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("a computation ended early: {error}")))
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Internal(format!("a computation ended early: {error}")))
 }

@@ -15,7 +15,10 @@ use crate::{Caller, Error, Platform, blocking};
 /// Entries added in one transaction.
 const STEP: u32 = 500;
 const MAX_HIGH: u32 = 1_000_000;
-const DEFAULT: Watermarks = Watermarks { low: 100, high: 500 };
+const DEFAULT: Watermarks = Watermarks {
+    low: 100,
+    high: 500,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
@@ -33,14 +36,28 @@ impl Platform {
         self.vault_row(&mut tx, caller.organization, vault).await?;
         let marks = rows::watermarks(&mut tx, vault).await?.unwrap_or(DEFAULT);
         let level = rows::level(&mut tx, vault).await?;
-        Ok(Pool { vault, low: marks.low, high: marks.high, level })
+        Ok(Pool {
+            vault,
+            low: marks.low,
+            high: marks.high,
+            level,
+        })
     }
 
     /// Sets the watermarks: below `low` the pool is filled up to `high`, in the background.
-    pub async fn set_pool(&self, caller: &Caller, vault: VaultId, low: u32, high: u32) -> Result<Pool, Error> {
+    pub async fn set_pool(
+        &self,
+        caller: &Caller,
+        vault: VaultId,
+        low: u32,
+        high: u32,
+    ) -> Result<Pool, Error> {
         self.guard(caller.organization)?;
         if low > high || high > MAX_HIGH {
-            return Err(Error::validation("high", format!("give low <= high <= {MAX_HIGH}")));
+            return Err(Error::validation(
+                "high",
+                format!("give low <= high <= {MAX_HIGH}"),
+            ));
         }
         transact!(self, tx, {
             self.vault_row(tx, caller.organization, vault).await?;
@@ -71,9 +88,12 @@ impl Platform {
             if vault.state != VaultState::Open || self.guard(vault.organization).is_err() {
                 continue;
             }
-            let marks = rows::watermarks(&mut tx, vault.id).await?.unwrap_or(DEFAULT);
+            let marks = rows::watermarks(&mut tx, vault.id)
+                .await?
+                .unwrap_or(DEFAULT);
             let level = rows::level(&mut tx, vault.id).await?;
-            metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string()).set(f64::from(level));
+            metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
+                .set(f64::from(level));
             if level < marks.low {
                 wanted.push((vault.id, marks.high - level));
             }
@@ -92,7 +112,9 @@ impl Platform {
     pub(crate) async fn fill_pool(&self, vault: VaultId, count: u32) -> Result<(), Error> {
         loop {
             let mut tx = self.0.db.read().await?;
-            let sealed = vaults::by_id(&mut tx, vault).await?.ok_or_else(|| Error::not_found("vault", vault))?;
+            let sealed = vaults::by_id(&mut tx, vault)
+                .await?
+                .ok_or_else(|| Error::not_found("vault", vault))?;
             let row = self.open_vault(&mut tx, sealed).await?;
             drop(tx);
             let first = row.vault.next_index;
@@ -100,7 +122,10 @@ impl Platform {
             let platform = self.clone();
             let derived = blocking(move || {
                 let signer = platform.0.signer.as_ref();
-                platform.0.derivation.derive(signer, &account, AddressKinds::ALL, (first, count))
+                platform
+                    .0
+                    .derivation
+                    .derive(signer, &account, AddressKinds::ALL, (first, count))
             })
             .await??;
             let entries = self.pool_entries(vault, (first, count), &derived)?;
@@ -110,20 +135,37 @@ impl Platform {
         }
     }
 
-    fn pool_entries(&self, vault: VaultId, (first, count): (u32, u32), derived: &Derived) -> Result<Vec<Sealed<PoolEntry>>, Error> {
+    fn pool_entries(
+        &self,
+        vault: VaultId,
+        (first, count): (u32, u32),
+        derived: &Derived,
+    ) -> Result<Vec<Sealed<PoolEntry>>, Error> {
         (first..first + count)
             .map(|index| {
                 let payloads = derived.of(index, AddressKinds::ALL);
-                let payloads = payloads.ok_or_else(|| Error::Internal(format!("index {index} was not derived")))?;
-                Ok(self.0.seals.seal(PoolEntry { vault, index, payloads: pack_payloads(&payloads) }))
+                let payloads = payloads
+                    .ok_or_else(|| Error::Internal(format!("index {index} was not derived")))?;
+                Ok(self.0.seals.seal(PoolEntry {
+                    vault,
+                    index,
+                    payloads: pack_payloads(&payloads),
+                }))
             })
             .collect()
     }
 
     /// `false` when somebody else allocated the same indexes meanwhile.
-    async fn add_entries(&self, vault: VaultId, (first, count): (u32, u32), entries: &[Sealed<PoolEntry>]) -> Result<bool, Error> {
+    async fn add_entries(
+        &self,
+        vault: VaultId,
+        (first, count): (u32, u32),
+        entries: &[Sealed<PoolEntry>],
+    ) -> Result<bool, Error> {
         transact!(self, tx, {
-            let sealed = vaults::lock(tx, vault).await?.ok_or_else(|| Error::not_found("vault", vault))?;
+            let sealed = vaults::lock(tx, vault)
+                .await?
+                .ok_or_else(|| Error::not_found("vault", vault))?;
             let mut row = self.open_vault(tx, sealed).await?;
             if row.vault.next_index != first {
                 return Ok(false);
@@ -141,7 +183,9 @@ impl Platform {
                 data: serde_json::json!({ "first_index": first, "count": count }),
             };
             append(tx, &self.0.seals, entry).await?;
-            if coffer_failpoint::hit("pool.fill.before_commit", "") == coffer_failpoint::Outcome::Fail {
+            if coffer_failpoint::hit("pool.fill.before_commit", "")
+                == coffer_failpoint::Outcome::Fail
+            {
                 return Err(Error::StoreUnavailable("failpoint".to_owned()));
             }
             Ok(true)
@@ -154,7 +198,9 @@ impl From<coffer_domain::vault::AllocationError> for Error {
         use coffer_domain::vault::AllocationError;
         match error {
             AllocationError::AwaitingDrill(vault) => Self::VaultAwaitingDrill(vault),
-            exhausted @ AllocationError::Exhausted { .. } => Self::IndexExhausted(exhausted.to_string()),
+            exhausted @ AllocationError::Exhausted { .. } => {
+                Self::IndexExhausted(exhausted.to_string())
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::Error;
 type HmacSha256 = Hmac<Sha256>;
 
 /// The keys derived from the signer's seal key. In memory only; no `Debug`, no `Clone`.
-pub struct SealKeys {
+pub(crate) struct SealKeys {
     rows: HmacSha256,
     audit: HmacSha256,
     descriptors: XChaCha20Poly1305,
@@ -55,11 +55,13 @@ impl Fields {
     }
 
     pub(crate) fn opt_text(&mut self, text: Option<&str>) -> &mut Self {
-        self.int(i64::from(text.is_some())).text(text.unwrap_or_default())
+        self.int(i64::from(text.is_some()))
+            .text(text.unwrap_or_default())
     }
 
     pub(crate) fn opt_int(&mut self, value: Option<i64>) -> &mut Self {
-        self.int(i64::from(value.is_some())).int(value.unwrap_or_default())
+        self.int(i64::from(value.is_some()))
+            .int(value.unwrap_or_default())
     }
 }
 
@@ -73,14 +75,17 @@ pub(crate) trait Sealable {
 
 impl SealKeys {
     #[must_use]
-    pub fn derive(seal_key: &SealKey) -> Self {
+    pub(crate) fn derive(seal_key: &SealKey) -> Self {
         let hkdf = Hkdf::<Sha256>::new(None, seal_key.expose());
         let key = |label: &str| {
             let mut key = Zeroizing::new([0; 32]);
-            hkdf.expand(label.as_bytes(), key.as_mut()).expect("32 bytes are a length that HKDF gives");
+            hkdf.expand(label.as_bytes(), key.as_mut())
+                .expect("32 bytes are a length that HKDF gives");
             key
         };
-        let mac = |label| HmacSha256::new_from_slice(key(label).as_ref()).expect("HMAC takes a key of any length");
+        let mac = |label| {
+            HmacSha256::new_from_slice(key(label).as_ref()).expect("HMAC takes a key of any length")
+        };
         Self {
             rows: mac("coffer row seals v1"),
             audit: mac("coffer audit records v1"),
@@ -111,7 +116,11 @@ impl SealKeys {
     }
 
     /// The value, if its seal is right; else an alarm and a refusal that names `object`.
-    pub(crate) fn open<T: Sealable>(&self, sealed: Sealed<T>, object: impl FnOnce(&T) -> String) -> Result<T, Error> {
+    pub(crate) fn open<T: Sealable>(
+        &self,
+        sealed: Sealed<T>,
+        object: impl FnOnce(&T) -> String,
+    ) -> Result<T, Error> {
         if self.verifies(&sealed.value, &sealed.seal) {
             return Ok(sealed.value);
         }
@@ -119,32 +128,63 @@ impl SealKeys {
     }
 
     pub(crate) fn audit_mac(&self, hash: &[u8; 32]) -> [u8; 32] {
-        self.audit.clone().chain_update(hash).finalize().into_bytes().into()
+        self.audit
+            .clone()
+            .chain_update(hash)
+            .finalize()
+            .into_bytes()
+            .into()
     }
 
     pub(crate) fn audit_verifies(&self, hash: &[u8; 32], mac: &[u8; 32]) -> bool {
-        self.audit.clone().chain_update(hash).verify_slice(mac).is_ok()
+        self.audit
+            .clone()
+            .chain_update(hash)
+            .verify_slice(mac)
+            .is_ok()
     }
 
     /// Encrypts a vault's account descriptors; the vault's id is bound in.
-    pub(crate) fn encrypt_descriptors(&self, vault: VaultId, nonce: [u8; 24], plain: &[u8]) -> Vec<u8> {
-        let payload = Payload { msg: plain, aad: vault.as_bytes() };
+    pub(crate) fn encrypt_descriptors(
+        &self,
+        vault: VaultId,
+        nonce: [u8; 24],
+        plain: &[u8],
+    ) -> Vec<u8> {
+        let payload = Payload {
+            msg: plain,
+            aad: vault.as_bytes(),
+        };
         let sealed = self.descriptors.encrypt(&XNonce::from(nonce), payload);
         let mut out = nonce.to_vec();
         out.extend(sealed.expect("a few kilobytes are within the cipher's limit"));
         out
     }
 
-    pub(crate) fn decrypt_descriptors(&self, vault: VaultId, stored: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub(crate) fn decrypt_descriptors(
+        &self,
+        vault: VaultId,
+        stored: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let broken = || refused(format!("the account descriptors of {vault}"));
         let (nonce, sealed) = stored.split_first_chunk::<24>().ok_or_else(broken)?;
-        let payload = Payload { msg: sealed, aad: vault.as_bytes() };
-        self.descriptors.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| broken())
+        let payload = Payload {
+            msg: sealed,
+            aad: vault.as_bytes(),
+        };
+        self.descriptors
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| broken())
     }
 
     /// The secret under which hook calls of a vault are signed. Derived, never stored.
     pub(crate) fn hook_secret(&self, vault: VaultId, url: &str) -> Zeroizing<[u8; 32]> {
-        let mac = self.hooks.clone().chain_update(vault.as_bytes()).chain_update(url.as_bytes());
+        let mac = self
+            .hooks
+            .clone()
+            .chain_update(vault.as_bytes())
+            .chain_update(url.as_bytes());
         Zeroizing::new(mac.finalize().into_bytes().into())
     }
 }
@@ -152,7 +192,11 @@ impl SealKeys {
 /// Counts and logs a refusal. The object's content is not logged.
 pub(crate) fn refused(object: String) -> Error {
     metrics::counter!("coffer_seal_failures_total").increment(1);
-    tracing::error!(object, alarm = "integrity", "a stored object was changed outside Coffer and is refused");
+    tracing::error!(
+        object,
+        alarm = "integrity",
+        "a stored object was changed outside Coffer and is refused"
+    );
     Error::Integrity { object }
 }
 
@@ -175,7 +219,11 @@ impl Sealable for Wallet {
             fields.bytes(payload.bytes());
         }
         fields
-            .bytes(self.batch.as_ref().map_or(&[][..], |batch| batch.as_bytes()))
+            .bytes(
+                self.batch
+                    .as_ref()
+                    .map_or(&[][..], |batch| batch.as_bytes()),
+            )
             .bytes(self.created_by.as_bytes())
             .int(self.created_at_ms)
             .int(i64::from(self.version));
@@ -247,7 +295,10 @@ impl Sealable for PoolEntry {
     const TAG: &'static str = "pool entry v1";
 
     fn fields(&self, fields: &mut Fields) {
-        fields.bytes(self.vault.as_bytes()).int(i64::from(self.index)).bytes(&self.payloads);
+        fields
+            .bytes(self.vault.as_bytes())
+            .int(i64::from(self.index))
+            .bytes(&self.payloads);
     }
 }
 
@@ -255,7 +306,10 @@ impl Sealable for AllowedId {
     const TAG: &'static str = "allowed id v1";
 
     fn fields(&self, fields: &mut Fields) {
-        fields.bytes(self.vault.as_bytes()).bytes(&self.external_key).text(&self.external_id);
+        fields
+            .bytes(self.vault.as_bytes())
+            .bytes(&self.external_key)
+            .text(&self.external_id);
     }
 }
 
@@ -282,7 +336,11 @@ mod tests {
     }
 
     fn entry() -> PoolEntry {
-        PoolEntry { vault: VaultId::of_key(&[1; 32], 0), index: 7, payloads: vec![1, 2, 3] }
+        PoolEntry {
+            vault: VaultId::of_key(&[1; 32], 0),
+            index: 7,
+            payloads: vec![1, 2, 3],
+        }
     }
 
     #[test]
@@ -290,16 +348,34 @@ mod tests {
         let sealed = keys(1).seal(entry());
         assert!(keys(1).verifies(&sealed.value, &sealed.seal));
         assert!(!keys(2).verifies(&sealed.value, &sealed.seal));
-        let edited = PoolEntry { index: 8, ..entry() };
+        let edited = PoolEntry {
+            index: 8,
+            ..entry()
+        };
         assert!(!keys(1).verifies(&edited, &sealed.seal));
-        assert!(matches!(keys(1).open(Sealed { value: edited, seal: sealed.seal }, |_| "entry".into()), Err(Error::Integrity { .. })));
+        assert!(matches!(
+            keys(1).open(
+                Sealed {
+                    value: edited,
+                    seal: sealed.seal
+                },
+                |_| "entry".into()
+            ),
+            Err(Error::Integrity { .. })
+        ));
     }
 
     #[test]
     fn descriptors_open_only_for_their_vault_and_key() {
         let (one, other) = (VaultId::of_key(&[1; 32], 0), VaultId::of_key(&[1; 32], 1));
         let stored = keys(1).encrypt_descriptors(one, [9; 24], b"xpub");
-        assert_eq!(keys(1).decrypt_descriptors(one, &stored).expect("opens").as_slice(), b"xpub");
+        assert_eq!(
+            keys(1)
+                .decrypt_descriptors(one, &stored)
+                .expect("opens")
+                .as_slice(),
+            b"xpub"
+        );
         assert!(keys(1).decrypt_descriptors(other, &stored).is_err());
         assert!(keys(2).decrypt_descriptors(one, &stored).is_err());
         assert!(keys(1).decrypt_descriptors(one, &stored[..10]).is_err());

@@ -36,7 +36,10 @@ pub(crate) async fn conclude<T>(tx: Tx, result: Result<T, Error>, attempt: u32) 
 /// Whether the whole transaction should run again: it lost a race and left nothing behind.
 pub(crate) fn lost_race(error: &StoreError) -> bool {
     use coffer_store::Constraint::{AuditSequence, ExternalId, IdempotencyKey};
-    matches!(error, StoreError::Retry(_) | StoreError::Conflict(AuditSequence | IdempotencyKey | ExternalId))
+    matches!(
+        error,
+        StoreError::Retry(_) | StoreError::Conflict(AuditSequence | IdempotencyKey | ExternalId)
+    )
 }
 
 /// `transact!(platform, tx, { … Ok(value) })` runs the block in a write transaction, from the start again

@@ -28,8 +28,14 @@ pub struct WorkerSettings {
 
 impl Platform {
     /// Runs until `stop`; each worker ends what it has in hand.
-    pub async fn run_workers(&self, settings: WorkerSettings, stop: CancellationToken) -> Result<(), Error> {
-        transact!(self, tx, { Ok(chunks::release_leases(tx, &self.0.instance).await?) })?;
+    pub async fn run_workers(
+        &self,
+        settings: WorkerSettings,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
+        transact!(self, tx, {
+            Ok(chunks::release_leases(tx, &self.0.instance).await?)
+        })?;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..settings.parallel_chunks.max(1) {
             let (platform, stop) = (self.clone(), stop.clone());
@@ -86,7 +92,10 @@ impl Platform {
     }
 
     async fn hook_loop(&self, stop: CancellationToken) {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build();
         let client = match client {
             Ok(client) => client,
             Err(error) => return tracing::error!(%error, "hooks cannot be called"),
@@ -107,7 +116,8 @@ impl Platform {
     async fn collector_loop(&self, stop: CancellationToken) {
         loop {
             let before = self.now_ms() - ORPHAN_AFTER_MS;
-            let collected: Result<u64, Error> = transact!(self, tx, { Ok(chunks::collect_orphans(tx, before).await?) });
+            let collected: Result<u64, Error> =
+                transact!(self, tx, { Ok(chunks::collect_orphans(tx, before).await?) });
             match collected {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "chunks of dead uploads were removed"),
@@ -137,7 +147,10 @@ impl Platform {
         }
     }
 
-    async fn anchor_once(&self, written: &mut Vec<(coffer_domain::id::OrganizationId, u64)>) -> Result<(), Error> {
+    async fn anchor_once(
+        &self,
+        written: &mut Vec<(coffer_domain::id::OrganizationId, u64)>,
+    ) -> Result<(), Error> {
         self.verify_chains().await?;
         let mut tx = self.0.db.read().await?;
         let (open, oldest) = chunks::queue(&mut tx).await?;
@@ -145,7 +158,8 @@ impl Platform {
         drop(tx);
         let now = self.now_ms();
         metrics::gauge!("coffer_queue_chunks").set(open as f64);
-        metrics::gauge!("coffer_queue_age_seconds").set(oldest.map_or(0.0, |at| (now - at).max(0) as f64 / 1000.0));
+        metrics::gauge!("coffer_queue_age_seconds")
+            .set(oldest.map_or(0.0, |at| (now - at).max(0) as f64 / 1000.0));
         let mut anchors = Vec::new();
         for organization in organizations {
             let head = self.0.chains.head(organization.id);
@@ -155,12 +169,22 @@ impl Platform {
             if !sound {
                 return Ok(());
             }
-            anchors.push(Anchor { organization: organization.id, seq: head.seq, hash: head.hash, at_ms: now });
+            anchors.push(Anchor {
+                organization: organization.id,
+                seq: head.seq,
+                hash: head.hash,
+                at_ms: now,
+            });
         }
-        let heads: Vec<_> = anchors.iter().map(|anchor| (anchor.organization, anchor.seq)).collect();
+        let heads: Vec<_> = anchors
+            .iter()
+            .map(|anchor| (anchor.organization, anchor.seq))
+            .collect();
         if heads != *written {
             let file = Arc::new(self.0.anchor.clone());
-            crate::blocking(move || file.write(&anchors)).await?.map_err(|error| Error::Internal(error.to_string()))?;
+            crate::blocking(move || file.write(&anchors))
+                .await?
+                .map_err(|error| Error::Internal(error.to_string()))?;
             *written = heads;
         }
         Ok(())

@@ -47,12 +47,18 @@ impl AnchorFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        text.lines().enumerate().map(|(number, line)| parse(line).ok_or_else(|| self.bad_line(number + 1))).collect()
+        text.lines()
+            .enumerate()
+            .map(|(number, line)| parse(line).ok_or_else(|| self.bad_line(number + 1)))
+            .collect()
     }
 
     fn bad_line(&self, number: usize) -> io::Error {
         let place = self.0.display();
-        io::Error::new(io::ErrorKind::InvalidData, format!("{place}: line {number} is not an anchor"))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{place}: line {number} is not an anchor"),
+        )
     }
 
     /// Writes beside, syncs, renames: a crash leaves the old file or the new one.
@@ -70,11 +76,15 @@ impl AnchorFile {
             file.write_all(b"\n")?;
         }
         file.sync_all()?;
-        if coffer_failpoint::hit("audit.anchor.before_rename", "") == coffer_failpoint::Outcome::Fail {
+        if coffer_failpoint::hit("audit.anchor.before_rename", "")
+            == coffer_failpoint::Outcome::Fail
+        {
             return Err(io::Error::other("failpoint"));
         }
         fs::rename(&beside, &self.0)?;
-        self.0.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        self.0
+            .parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 }
 

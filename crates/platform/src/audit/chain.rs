@@ -55,7 +55,14 @@ struct Chain {
 
 impl Chain {
     fn new(anchor: Option<Anchor>) -> Self {
-        Self { seq: 0, hash: ZERO_HASH, broken: None, wallets: HashMap::new(), objects: HashMap::new(), anchor }
+        Self {
+            seq: 0,
+            hash: ZERO_HASH,
+            broken: None,
+            wallets: HashMap::new(),
+            objects: HashMap::new(),
+            anchor,
+        }
     }
 
     /// Checks one record against all before it, then learns from it.
@@ -74,10 +81,15 @@ impl Chain {
         if !seals.audit_verifies(&row.hash, &row.mac) {
             return Err(format!("record {seq} was not written by this installation"));
         }
-        if self.anchor.as_ref().is_some_and(|anchor| anchor.seq == seq && anchor.hash != row.hash) {
+        if self
+            .anchor
+            .as_ref()
+            .is_some_and(|anchor| anchor.seq == seq && anchor.hash != row.hash)
+        {
             return Err(format!("record {seq} is not the one the anchor names"));
         }
-        self.learn(&row.payload).map_err(|error| format!("record {seq} cannot be read: {error}"))?;
+        self.learn(&row.payload)
+            .map_err(|error| format!("record {seq} cannot be read: {error}"))?;
         self.seq = seq;
         self.hash = row.hash;
         Ok(())
@@ -88,9 +100,14 @@ impl Chain {
         struct Payload {
             changes: Changes,
         }
-        let changes = serde_json::from_str::<Payload>(payload).map_err(|error| error.to_string())?.changes;
+        let changes = serde_json::from_str::<Payload>(payload)
+            .map_err(|error| error.to_string())?
+            .changes;
         if let Some(created) = changes.created {
-            let vault = created.vault.parse().map_err(|_| "a vault id that is none".to_owned())?;
+            let vault = created
+                .vault
+                .parse()
+                .map_err(|_| "a vault id that is none".to_owned())?;
             let versions = self.wallets.entry(vault).or_default();
             for (first, count) in created.runs {
                 (first..first.saturating_add(count)).for_each(|index| versions.set(index, 1));
@@ -128,7 +145,11 @@ pub struct Chains {
 impl Chains {
     fn with<T>(&self, organization: OrganizationId, work: impl FnOnce(&mut Chain) -> T) -> T {
         let mut chains = self.chains.lock().unwrap_or_else(PoisonError::into_inner);
-        work(chains.entry(organization).or_insert_with(|| Chain::new(None)))
+        work(
+            chains
+                .entry(organization)
+                .or_insert_with(|| Chain::new(None)),
+        )
     }
 
     /// Tells what the chain must contain; before the first [`Self::catch_up`].
@@ -138,11 +159,18 @@ impl Chains {
 
     /// Reads and verifies the records that others appended since; `tx` decides the moment.
     /// A break is remembered: from then on [`Self::check`] refuses.
-    pub(crate) async fn catch_up(&self, tx: &mut Tx, seals: &SealKeys, organization: OrganizationId) -> Result<(), Error> {
+    pub(crate) async fn catch_up(
+        &self,
+        tx: &mut Tx,
+        seals: &SealKeys,
+        organization: OrganizationId,
+    ) -> Result<(), Error> {
         let _one = self.catching_up.lock().await;
         let head = rows::head(tx, organization).await?;
         loop {
-            let known = self.with(organization, |chain| chain.broken.is_none().then_some(chain.seq));
+            let known = self.with(organization, |chain| {
+                chain.broken.is_none().then_some(chain.seq)
+            });
             let Some(known) = known else { break };
             let page = rows::page(tx, organization, known, PAGE).await?;
             let last = page.len() < PAGE as usize;
@@ -179,30 +207,53 @@ impl Chains {
     pub(crate) fn check(&self, organization: OrganizationId) -> Result<(), Error> {
         match self.with(organization, |chain| chain.broken.clone()) {
             None => Ok(()),
-            Some(reason) => Err(Error::AuditBroken { organization, reason }),
+            Some(reason) => Err(Error::AuditBroken {
+                organization,
+                reason,
+            }),
         }
     }
 
     /// The latest version of a wallet; 0 when none was ever created at this index.
-    pub(crate) fn wallet_version(&self, organization: OrganizationId, vault: VaultId, index: u32) -> u32 {
-        self.with(organization, |chain| chain.wallets.get(&vault).map_or(0, |versions| versions.get(index)))
+    pub(crate) fn wallet_version(
+        &self,
+        organization: OrganizationId,
+        vault: VaultId,
+        index: u32,
+    ) -> u32 {
+        self.with(organization, |chain| {
+            chain
+                .wallets
+                .get(&vault)
+                .map_or(0, |versions| versions.get(index))
+        })
     }
 
     /// Whether the audit knows a wallet of this id, in whichever vault of the organization.
     pub(crate) fn knows_wallet(&self, organization: OrganizationId, wallet: WalletId) -> bool {
         self.with(organization, |chain| {
-            chain.wallets.iter().any(|(vault, versions)| wallet.index_in(*vault).is_some_and(|index| versions.get(index) > 0))
+            chain.wallets.iter().any(|(vault, versions)| {
+                wallet
+                    .index_in(*vault)
+                    .is_some_and(|index| versions.get(index) > 0)
+            })
         })
     }
 
     /// The latest version of any other sealed object; 0 when it is unknown.
     pub(crate) fn object_version(&self, organization: OrganizationId, id: &str) -> u32 {
-        self.with(organization, |chain| chain.objects.get(id).copied().unwrap_or(0))
+        self.with(organization, |chain| {
+            chain.objects.get(id).copied().unwrap_or(0)
+        })
     }
 
     /// The verified head.
     pub(crate) fn head(&self, organization: OrganizationId) -> AuditHead {
-        self.with(organization, |chain| AuditHead { organization, seq: chain.seq, hash: chain.hash })
+        self.with(organization, |chain| AuditHead {
+            organization,
+            seq: chain.seq,
+            hash: chain.hash,
+        })
     }
 }
 

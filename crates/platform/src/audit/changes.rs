@@ -26,7 +26,10 @@ pub(crate) struct CreatedWallets {
 
 impl Changes {
     pub(crate) fn version(object: impl ToString, version: u32) -> Self {
-        Self { versions: vec![(object.to_string(), version)], created: None }
+        Self {
+            versions: vec![(object.to_string(), version)],
+            created: None,
+        }
     }
 
     pub(crate) fn and(mut self, object: impl ToString, version: u32) -> Self {
@@ -37,7 +40,11 @@ impl Changes {
 
 impl CreatedWallets {
     /// From indexes in rising order, with the digest of their wallets' seals.
-    pub(crate) fn of(vault: VaultId, indexes: impl Iterator<Item = u32>, seals_sha256: [u8; 32]) -> Self {
+    pub(crate) fn of(
+        vault: VaultId,
+        indexes: impl Iterator<Item = u32>,
+        seals_sha256: [u8; 32],
+    ) -> Self {
         let mut runs: Vec<(u32, u32)> = Vec::new();
         for index in indexes {
             match runs.last_mut() {
@@ -45,6 +52,10 @@ impl CreatedWallets {
                 _ => runs.push((index, 1)),
             }
         }
-        Self { vault: vault.to_string(), runs, seals_sha256: hex::encode(seals_sha256) }
+        Self {
+            vault: vault.to_string(),
+            runs,
+            seals_sha256: hex::encode(seals_sha256),
+        }
     }
 }

@@ -28,7 +28,12 @@ use crate::{Caller, Error, Platform};
 
 impl Platform {
     /// Records after `after`, in order, also of a chain that is broken: whoever investigates needs them.
-    pub async fn audit_records(&self, caller: &Caller, after: u64, limit: u32) -> Result<Vec<AuditRecord>, Error> {
+    pub async fn audit_records(
+        &self,
+        caller: &Caller,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, Error> {
         let mut tx = self.0.db.read().await?;
         let rows = rows::page(&mut tx, caller.organization, after, limit).await?;
         Ok(rows.into_iter().map(AuditRecord::from).collect())
@@ -39,7 +44,11 @@ impl Platform {
         let mut tx = self.0.db.read().await?;
         let head = rows::head(&mut tx, caller.organization).await?;
         let (seq, hash) = head.map_or((0, ZERO_HASH), |head| (head.seq, head.hash));
-        Ok(AuditHead { organization: caller.organization, seq, hash })
+        Ok(AuditHead {
+            organization: caller.organization,
+            seq,
+            hash,
+        })
     }
 }
 

@@ -52,7 +52,13 @@ struct Payload<'a, T: Serialize> {
 
 /// SHA-256 over the tag, owner, sequence number, time, the four texts with their lengths, and the hash before.
 #[must_use]
-pub fn record_hash(organization: OrganizationId, seq: u64, at_ms: i64, texts: [&str; 4], prev_hash: &[u8; 32]) -> [u8; 32] {
+pub fn record_hash(
+    organization: OrganizationId,
+    seq: u64,
+    at_ms: i64,
+    texts: [&str; 4],
+    prev_hash: &[u8; 32],
+) -> [u8; 32] {
     let mut hasher = Sha256::new()
         .chain_update(b"coffer audit v1")
         .chain_update(organization.as_bytes())
@@ -67,11 +73,18 @@ pub fn record_hash(organization: OrganizationId, seq: u64, at_ms: i64, texts: [&
 }
 
 /// Appends a record in the caller's transaction. Call it last: it locks the head until the commit.
-pub(crate) async fn append<T: Serialize>(tx: &mut Tx, seals: &SealKeys, entry: Entry<'_, T>) -> Result<(), StoreError> {
+pub(crate) async fn append<T: Serialize>(
+    tx: &mut Tx,
+    seals: &SealKeys,
+    entry: Entry<'_, T>,
+) -> Result<(), StoreError> {
     let head = lock_head(tx, entry.organization).await?;
     let (seq, prev_hash) = head.map_or((1, ZERO_HASH), |head| (head.seq + 1, head.hash));
-    let payload = serde_json::to_string(&Payload { changes: &entry.changes, data: &entry.data })
-        .map_err(|error| StoreError::Other(format!("an audit record has no JSON form: {error}")))?;
+    let payload = serde_json::to_string(&Payload {
+        changes: &entry.changes,
+        data: &entry.data,
+    })
+    .map_err(|error| StoreError::Other(format!("an audit record has no JSON form: {error}")))?;
     let texts = [entry.actor, entry.action, &entry.object, &payload];
     let hash = record_hash(entry.organization, seq, entry.at_ms, texts, &prev_hash);
     let row = AuditRow {

@@ -20,9 +20,15 @@ fn seals() -> SealKeys {
 
 /// A database with a chain of ten records, each of which says a new version of `thing`.
 async fn chain_of_ten(folder: &std::path::Path) -> Db {
-    let db = Db::open(&format!("sqlite:{}", folder.join("t.db").display())).await.expect("opens");
+    let db = Db::open(&format!("sqlite:{}", folder.join("t.db").display()))
+        .await
+        .expect("opens");
     let mut tx = db.write().await.expect("begins");
-    let organization = Organization { id: organization(), name: "test".into(), created_at_ms: 1 };
+    let organization = Organization {
+        id: organization(),
+        name: "test".into(),
+        created_at_ms: 1,
+    };
     insert(&mut tx, &organization).await.expect("inserts");
     for version in 1..=10 {
         let entry = Entry {
@@ -47,12 +53,24 @@ async fn broken_by(sql: &'static str, anchored: Option<u64>) -> Option<String> {
     let chains = Chains::default();
     if let Some(seq) = anchored {
         let mut tx = db.read().await.expect("begins");
-        let rows: Vec<AuditRow> = coffer_store::audit::page(&mut tx, organization(), seq - 1, 1).await.expect("reads");
-        chains.expect(Anchor { organization: organization(), seq, hash: rows[0].hash, at_ms: 0 });
+        let rows: Vec<AuditRow> = coffer_store::audit::page(&mut tx, organization(), seq - 1, 1)
+            .await
+            .expect("reads");
+        chains.expect(Anchor {
+            organization: organization(),
+            seq,
+            hash: rows[0].hash,
+            at_ms: 0,
+        });
     }
     let mut tx = db.write().await.expect("begins");
-    for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
-        tx.execute(statement.to_owned(), &[]).await.expect("the tampering runs");
+    for statement in sql
+        .split(';')
+        .filter(|statement| !statement.trim().is_empty())
+    {
+        tx.execute(statement.to_owned(), &[])
+            .await
+            .expect("the tampering runs");
     }
     tx.commit().await.expect("commits");
     let mut tx = db.read().await.expect("begins");
@@ -69,7 +87,14 @@ async fn an_untouched_chain_verifies_and_tells_versions() {
     let folder = tempfile::tempdir().expect("a folder");
     let db = chain_of_ten(folder.path()).await;
     let chains = Chains::default();
-    chains.catch_up(&mut db.read().await.expect("begins"), &seals(), organization()).await.expect("verifies");
+    chains
+        .catch_up(
+            &mut db.read().await.expect("begins"),
+            &seals(),
+            organization(),
+        )
+        .await
+        .expect("verifies");
     assert_eq!(chains.object_version(organization(), "thing"), 10);
     assert_eq!(chains.head(organization()).seq, 10);
 }
@@ -99,7 +124,11 @@ async fn a_cut_tail_is_found_by_the_anchor_alone() {
     let cut = "DELETE FROM audit_records WHERE seq > 8; UPDATE audit_heads SET seq = 8, hash = (SELECT hash FROM audit_records WHERE seq = 8)";
     assert_eq!(broken_by(cut, None).await, None);
     assert_eq!(broken_by(cut, Some(8)).await, None);
-    assert!(broken_by(cut, Some(10)).await.is_some_and(|reason| reason.contains("anchor")));
+    assert!(
+        broken_by(cut, Some(10))
+            .await
+            .is_some_and(|reason| reason.contains("anchor"))
+    );
 }
 
 #[tokio::test]
@@ -118,8 +147,12 @@ async fn a_chain_written_without_the_key_is_found() {
         data: "",
     };
     append(&mut tx, &other, entry).await.expect("appends");
-    let broken = Chains::default().catch_up(&mut tx, &seals(), organization()).await;
-    assert!(matches!(broken, Err(Error::AuditBroken { reason, .. }) if reason.contains("not written")));
+    let broken = Chains::default()
+        .catch_up(&mut tx, &seals(), organization())
+        .await;
+    assert!(
+        matches!(broken, Err(Error::AuditBroken { reason, .. }) if reason.contains("not written"))
+    );
 }
 
 #[tokio::test]
@@ -128,11 +161,22 @@ async fn a_tail_cut_while_running_is_found() {
     let db = chain_of_ten(folder.path()).await;
     let chains = Chains::default();
     let mut tx = db.write().await.expect("begins");
-    chains.catch_up(&mut tx, &seals(), organization()).await.expect("verifies");
-    let cut = "UPDATE audit_heads SET seq = 8, hash = (SELECT hash FROM audit_records WHERE seq = $1)";
+    chains
+        .catch_up(&mut tx, &seals(), organization())
+        .await
+        .expect("verifies");
+    let cut =
+        "UPDATE audit_heads SET seq = 8, hash = (SELECT hash FROM audit_records WHERE seq = $1)";
     tx.execute(cut, &[Param::Int(8)]).await.expect("runs");
-    tx.execute("DELETE FROM audit_records WHERE seq > $1", &[Param::Int(8)]).await.expect("runs");
-    assert!(chains.catch_up(&mut tx, &seals(), organization()).await.is_err());
+    tx.execute("DELETE FROM audit_records WHERE seq > $1", &[Param::Int(8)])
+        .await
+        .expect("runs");
+    assert!(
+        chains
+            .catch_up(&mut tx, &seals(), organization())
+            .await
+            .is_err()
+    );
 }
 
 #[test]
@@ -140,7 +184,12 @@ fn an_anchor_file_comes_back_as_it_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = AnchorFile::new(folder.path().join("audit.anchor"));
     assert_eq!(file.read().expect("reads"), vec![]);
-    let anchor = Anchor { organization: organization(), seq: 3, hash: [1; 32], at_ms: 5 };
+    let anchor = Anchor {
+        organization: organization(),
+        seq: 3,
+        hash: [1; 32],
+        at_ms: 5,
+    };
     file.write(&[anchor]).expect("writes");
     assert_eq!(file.read().expect("reads"), vec![anchor]);
     std::fs::write(file.path(), "nonsense\n").expect("writes");

@@ -12,7 +12,6 @@ use crate::audit::{Changes, Entry, append};
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
-
 /// A file that was read and staged whole.
 pub(crate) struct Candidate<'a> {
     pub id: BatchId,
@@ -23,16 +22,27 @@ pub(crate) struct Candidate<'a> {
 }
 
 impl Platform {
-    pub(crate) async fn accept_batch(&self, caller: &Caller, candidate: &Candidate<'_>, once: Option<Once<'_, Batch>>) -> Result<Answer<Batch>, Error> {
+    pub(crate) async fn accept_batch(
+        &self,
+        caller: &Caller,
+        candidate: &Candidate<'_>,
+        once: Option<Once<'_, Batch>>,
+    ) -> Result<Answer<Batch>, Error> {
         let once = once.map(|once| Once {
-            fingerprint: Sha256::new().chain_update(once.fingerprint).chain_update(candidate.summary.content_sha256).finalize().into(),
+            fingerprint: Sha256::new()
+                .chain_update(once.fingerprint)
+                .chain_update(candidate.summary.content_sha256)
+                .finalize()
+                .into(),
             ..once
         });
         let accepted = transact!(self, tx, {
             if let Some(answer) = self.replay(tx, caller, OPERATION, once.as_ref()).await? {
                 return Ok(answer);
             }
-            let mut row = self.lock_vault(tx, caller.organization, candidate.upload.vault).await?;
+            let mut row = self
+                .lock_vault(tx, caller.organization, candidate.upload.vault)
+                .await?;
             let mut batch = self.batch_of(caller, candidate);
             let mut changes = Changes::default();
             if batch.state == BatchState::Accepted {
@@ -43,12 +53,17 @@ impl Platform {
                 batch.first_index = row.vault.next_index;
             }
             rows::insert(tx, &self.0.seals.seal(batch.clone())).await?;
-            self.keep(tx, caller, OPERATION, once.as_ref(), &batch).await?;
+            self.keep(tx, caller, OPERATION, once.as_ref(), &batch)
+                .await?;
             let entry = Entry {
                 organization: caller.organization,
                 at_ms: batch.created_at_ms,
                 actor: &caller.actor(),
-                action: if batch.state == BatchState::Accepted { "batch.accepted" } else { "batch.failed" },
+                action: if batch.state == BatchState::Accepted {
+                    "batch.accepted"
+                } else {
+                    "batch.failed"
+                },
                 object: batch.id.to_string(),
                 changes,
                 data: serde_json::json!({
@@ -60,7 +75,9 @@ impl Platform {
                 }),
             };
             append(tx, &self.0.seals, entry).await?;
-            if coffer_failpoint::hit("batch.accept.before_commit", "") == coffer_failpoint::Outcome::Fail {
+            if coffer_failpoint::hit("batch.accept.before_commit", "")
+                == coffer_failpoint::Outcome::Fail
+            {
                 return Err(Error::StoreUnavailable("failpoint".to_owned()));
             }
             Ok(Answer::Executed(batch))
@@ -74,12 +91,20 @@ impl Platform {
         let now = self.now_ms();
         let failed = candidate.upload.on_error == OnError::Abort && candidate.summary.faults > 0;
         // A file of bad rows alone asks for no kind; its results still have the batch's columns.
-        let kinds = if candidate.kinds.is_empty() { candidate.upload.kinds } else { candidate.kinds };
+        let kinds = if candidate.kinds.is_empty() {
+            candidate.upload.kinds
+        } else {
+            candidate.kinds
+        };
         Batch {
             id: candidate.id,
             organization: caller.organization,
             vault: candidate.upload.vault,
-            state: if failed { BatchState::Failed } else { BatchState::Accepted },
+            state: if failed {
+                BatchState::Failed
+            } else {
+                BatchState::Accepted
+            },
             kinds,
             on_error: candidate.upload.on_error,
             first_index: 0,

@@ -57,20 +57,40 @@ impl Platform {
     }
 
     /// The newest first.
-    pub async fn batches(&self, caller: &Caller, state: Option<BatchState>, before: Option<BatchId>, limit: u32) -> Result<BatchPage, Error> {
+    pub async fn batches(
+        &self,
+        caller: &Caller,
+        state: Option<BatchState>,
+        before: Option<BatchId>,
+        limit: u32,
+    ) -> Result<BatchPage, Error> {
         self.guard(caller.organization)?;
         let mut tx = self.0.db.read().await?;
         let found = rows::page(&mut tx, caller.organization, state, before, limit).await?;
-        let next = found.last().filter(|_| found.len() == limit as usize).map(|sealed| sealed.value.id);
-        let items: Result<Vec<Batch>, Error> = found.into_iter().map(|sealed| self.open_batch(sealed)).collect();
-        Ok(BatchPage { items: items?, next })
+        let next = found
+            .last()
+            .filter(|_| found.len() == limit as usize)
+            .map(|sealed| sealed.value.id);
+        let items: Result<Vec<Batch>, Error> = found
+            .into_iter()
+            .map(|sealed| self.open_batch(sealed))
+            .collect();
+        Ok(BatchPage {
+            items: items?,
+            next,
+        })
     }
 
     pub(crate) fn open_batch(&self, sealed: Sealed<Batch>) -> Result<Batch, Error> {
         self.0.seals.open(sealed, |batch| batch.id.to_string())
     }
 
-    fn own_batch(&self, organization: OrganizationId, id: BatchId, sealed: Option<Sealed<Batch>>) -> Result<Batch, Error> {
+    fn own_batch(
+        &self,
+        organization: OrganizationId,
+        id: BatchId,
+        sealed: Option<Sealed<Batch>>,
+    ) -> Result<Batch, Error> {
         let sealed = sealed.filter(|sealed| sealed.value.organization == organization);
         self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", id))?)
     }
@@ -80,21 +100,33 @@ impl Platform {
         self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", id))?)
     }
 
-    pub async fn control_batch(&self, caller: &Caller, id: BatchId, control: Control, once: Option<Once<'_, Batch>>) -> Result<Answer<Batch>, Error> {
+    pub async fn control_batch(
+        &self,
+        caller: &Caller,
+        id: BatchId,
+        control: Control,
+        once: Option<Once<'_, Batch>>,
+    ) -> Result<Answer<Batch>, Error> {
         self.guard(caller.organization)?;
         let answer = transact!(self, tx, {
-            if let Some(answer) = self.replay(tx, caller, control.operation(), once.as_ref()).await? {
+            if let Some(answer) = self
+                .replay(tx, caller, control.operation(), once.as_ref())
+                .await?
+            {
                 return Ok(answer);
             }
             let sealed = rows::lock(tx, id).await?;
             let mut batch = self.own_batch(caller.organization, id, sealed)?;
             let from = batch.state;
-            batch.state = from.apply(control.event()).map_err(|error| Error::StateConflict(error.to_string()))?;
+            batch.state = from
+                .apply(control.event())
+                .map_err(|error| Error::StateConflict(error.to_string()))?;
             if batch.state.is_final() {
                 batch.finished_at_ms = Some(self.now_ms());
             }
             rows::update_progress(tx, &batch, from).await?;
-            self.keep(tx, caller, control.operation(), once.as_ref(), &batch).await?;
+            self.keep(tx, caller, control.operation(), once.as_ref(), &batch)
+                .await?;
             let entry = Entry {
                 organization: caller.organization,
                 at_ms: self.now_ms(),

@@ -27,26 +27,53 @@ impl Sealable for Stored<'_> {
     const TAG: &'static str = "chunk outcome v1";
 
     fn fields(&self, fields: &mut Fields) {
-        fields.bytes(self.batch.as_bytes()).int(i64::from(self.number)).text(self.text);
+        fields
+            .bytes(self.batch.as_bytes())
+            .int(i64::from(self.number))
+            .text(self.text);
     }
 }
 
 impl Outcome {
-    pub(crate) fn to_stored(&self, seals: &SealKeys, batch: BatchId, number: u32) -> (String, [u8; 32]) {
+    pub(crate) fn to_stored(
+        &self,
+        seals: &SealKeys,
+        batch: BatchId,
+        number: u32,
+    ) -> (String, [u8; 32]) {
         let text = serde_json::to_string(self).expect("numbers and strings have a JSON form");
-        let seal = seals.seal_of(&Stored { batch, number, text: &text });
+        let seal = seals.seal_of(&Stored {
+            batch,
+            number,
+            text: &text,
+        });
         (text, seal)
     }
 
-    pub(crate) fn open(seals: &SealKeys, batch: BatchId, number: u32, (text, seal): &(String, Vec<u8>)) -> Result<Self, Error> {
+    pub(crate) fn open(
+        seals: &SealKeys,
+        batch: BatchId,
+        number: u32,
+        (text, seal): &(String, Vec<u8>),
+    ) -> Result<Self, Error> {
         let broken = || refused(format!("the outcome of chunk {number} of {batch}"));
-        if !seals.verifies(&Stored { batch, number, text }, seal) {
+        if !seals.verifies(
+            &Stored {
+                batch,
+                number,
+                text,
+            },
+            seal,
+        ) {
             return Err(broken());
         }
         serde_json::from_str(text).map_err(|_| broken())
     }
 
     pub(crate) fn existing_by_row(&self) -> Option<HashMap<u32, WalletId>> {
-        self.existing.iter().map(|(row, id)| Some((*row, id.parse().ok()?))).collect()
+        self.existing
+            .iter()
+            .map(|(row, id)| Some((*row, id.parse().ok()?)))
+            .collect()
     }
 }

@@ -54,7 +54,9 @@ impl ResultRow {
     /// Whether the wallet's addresses may be shown.
     #[must_use]
     pub fn shows_addresses(&self) -> bool {
-        self.wallet.as_ref().is_some_and(|wallet| wallet.state == WalletState::Active)
+        self.wallet
+            .as_ref()
+            .is_some_and(|wallet| wallet.state == WalletState::Active)
     }
 }
 
@@ -66,9 +68,17 @@ pub struct ResultsReader {
 }
 
 impl Platform {
-    pub async fn batch_results(&self, caller: &Caller, id: BatchId) -> Result<ResultsReader, Error> {
+    pub async fn batch_results(
+        &self,
+        caller: &Caller,
+        id: BatchId,
+    ) -> Result<ResultsReader, Error> {
         let batch = self.batch(caller, id).await?;
-        Ok(ResultsReader { platform: self.clone(), batch, next_chunk: 0 })
+        Ok(ResultsReader {
+            platform: self.clone(),
+            batch,
+            next_chunk: 0,
+        })
     }
 }
 
@@ -80,13 +90,19 @@ impl ResultsReader {
         }
         let mut tx = self.platform.0.db.read().await?;
         let chunk = chunks::read(&mut tx, self.batch.id, self.next_chunk).await?;
-        let missing = || crate::seal::refused(format!("chunk {} of {}", self.next_chunk, self.batch.id));
+        let missing =
+            || crate::seal::refused(format!("chunk {} of {}", self.next_chunk, self.batch.id));
         let chunk = chunk.ok_or_else(missing)?;
         let rows = rows::open(&self.platform.0.seals, &chunk.chunk)?;
         let results = match &chunk.outcome {
             None => self.undone(&chunk, rows),
             Some(stored) => {
-                let outcome = Outcome::open(&self.platform.0.seals, self.batch.id, chunk.chunk.number, stored)?;
+                let outcome = Outcome::open(
+                    &self.platform.0.seals,
+                    self.batch.id,
+                    chunk.chunk.number,
+                    stored,
+                )?;
                 self.done(&mut tx, &chunk, rows, &outcome).await?
             }
         };
@@ -97,8 +113,14 @@ impl ResultsReader {
     /// Rows of a chunk that was not, or will never be, worked on.
     fn undone(&self, chunk: &ReadChunk, rows: Vec<Row>) -> Vec<ResultRow> {
         let (status, reason) = match self.batch.state {
-            BatchState::Cancelled => (RowStatus::Cancelled, Some("the batch was cancelled before this row".to_owned())),
-            BatchState::Failed => (RowStatus::Cancelled, Some("another row of the file is bad, and on_error is abort".to_owned())),
+            BatchState::Cancelled => (
+                RowStatus::Cancelled,
+                Some("the batch was cancelled before this row".to_owned()),
+            ),
+            BatchState::Failed => (
+                RowStatus::Cancelled,
+                Some("another row of the file is bad, and on_error is abort".to_owned()),
+            ),
             _ => (RowStatus::Pending, None),
         };
         (chunk.chunk.first_row..)
@@ -106,23 +128,44 @@ impl ResultsReader {
             .map(|(row, content)| match content {
                 Row::Good(good) => {
                     let external_id = good.external_id.to_string();
-                    ResultRow { row, external_id, status, wallet: None, error: reason.clone() }
+                    ResultRow {
+                        row,
+                        external_id,
+                        status,
+                        wallet: None,
+                        error: reason.clone(),
+                    }
                 }
                 Row::Bad { external_id, error } => failed(row, external_id, error),
             })
             .collect()
     }
 
-    async fn done(&self, tx: &mut Tx, chunk: &ReadChunk, rows: Vec<Row>, outcome: &Outcome) -> Result<Vec<ResultRow>, Error> {
+    async fn done(
+        &self,
+        tx: &mut Tx,
+        chunk: &ReadChunk,
+        rows: Vec<Row>,
+        outcome: &Outcome,
+    ) -> Result<Vec<ResultRow>, Error> {
         let chunk = &chunk.chunk;
         let vault = self.batch.vault;
         let first = self.batch.first_index + chunk.first_row - 1;
-        let range = (WalletId::of_index(vault, first), WalletId::of_index(vault, first + chunk.row_count - 1));
+        let range = (
+            WalletId::of_index(vault, first),
+            WalletId::of_index(vault, first + chunk.row_count - 1),
+        );
         let mut found = index(wallets::in_range(tx, range.0, range.1).await?);
-        let existing = outcome.existing_by_row().ok_or_else(|| Error::Internal("an outcome names no wallet id".to_owned()))?;
+        let existing = outcome
+            .existing_by_row()
+            .ok_or_else(|| Error::Internal("an outcome names no wallet id".to_owned()))?;
         let ids: Vec<WalletId> = existing.values().copied().collect();
         found.extend(index(wallets::by_ids(tx, &ids).await?));
-        let dead: HashMap<u32, &str> = outcome.dead.iter().map(|(row, error)| (*row, error.as_str())).collect();
+        let dead: HashMap<u32, &str> = outcome
+            .dead
+            .iter()
+            .map(|(row, error)| (*row, error.as_str()))
+            .collect();
         let mut results = Vec::with_capacity(rows.len());
         for (row, content) in (chunk.first_row..).zip(rows) {
             let good = match content {
@@ -133,15 +176,25 @@ impl ResultsReader {
                 }
             };
             if let Some(error) = dead.get(&row) {
-                results.push(failed(row, Some(good.external_id.to_string()), (*error).to_owned()));
+                results.push(failed(
+                    row,
+                    Some(good.external_id.to_string()),
+                    (*error).to_owned(),
+                ));
                 continue;
             }
             let (id, status) = match existing.get(&row) {
                 Some(id) => (*id, RowStatus::Existing),
-                None => (WalletId::of_index(vault, self.batch.first_index + row - 1), RowStatus::Created),
+                None => (
+                    WalletId::of_index(vault, self.batch.first_index + row - 1),
+                    RowStatus::Created,
+                ),
             };
             let wallet = self.verified(tx, id, found.remove(&id)).await?;
-            let wallet = wallet.filter(|wallet| wallet.external_id == good.external_id && wallet.organization == self.batch.organization);
+            let wallet = wallet.filter(|wallet| {
+                wallet.external_id == good.external_id
+                    && wallet.organization == self.batch.organization
+            });
             let external_id = good.external_id.to_string();
             results.push(match wallet {
                 Some(wallet) => ResultRow { row, external_id, status, wallet: Some(wallet), error: None },
@@ -155,7 +208,12 @@ impl ResultsReader {
     }
 
     /// The wallet, or `None` when it is missing or was changed outside Coffer.
-    async fn verified(&self, tx: &mut Tx, id: WalletId, found: Option<Found>) -> Result<Option<Wallet>, Error> {
+    async fn verified(
+        &self,
+        tx: &mut Tx,
+        id: WalletId,
+        found: Option<Found>,
+    ) -> Result<Option<Wallet>, Error> {
         let Some(found) = found else {
             let _ = crate::seal::refused(id.to_string());
             return Ok(None);
@@ -170,7 +228,9 @@ impl ResultsReader {
     /// A wallet that was activated a moment ago looks older in this snapshot than the audit says it is.
     async fn reread(&self, id: WalletId) -> Result<Option<Wallet>, Error> {
         let mut tx = self.platform.0.db.read().await?;
-        let Some(found) = wallets::by_id(&mut tx, id).await? else { return Ok(None) };
+        let Some(found) = wallets::by_id(&mut tx, id).await? else {
+            return Ok(None);
+        };
         match self.platform.open_wallet(&mut tx, found).await {
             Ok(wallet) => Ok(Some(wallet)),
             Err(Error::Integrity { .. }) => Ok(None),
@@ -188,5 +248,11 @@ fn index(found: Vec<Found>) -> HashMap<WalletId, Found> {
 }
 
 fn failed(row: u32, external_id: Option<String>, error: String) -> ResultRow {
-    ResultRow { row, external_id: external_id.unwrap_or_default(), status: RowStatus::Failed, wallet: None, error: Some(error) }
+    ResultRow {
+        row,
+        external_id: external_id.unwrap_or_default(),
+        status: RowStatus::Failed,
+        wallet: None,
+        error: Some(error),
+    }
 }

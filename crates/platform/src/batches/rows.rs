@@ -20,7 +20,10 @@ pub(crate) const BYTES_PER_CHUNK: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Row {
     Good(GoodRow),
-    Bad { external_id: Option<String>, error: String },
+    Bad {
+        external_id: Option<String>,
+        error: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +53,15 @@ struct StoredRow {
 
 /// What the results file says of a fault: code, place, reason.
 pub(crate) fn fault_text(fault: &RowFault) -> String {
-    let column = fault.column.as_ref().map(|column| format!(", column {column}")).unwrap_or_default();
-    format!("{}: line {}{column}: {}", fault.code, fault.line, fault.message)
+    let column = fault
+        .column
+        .as_ref()
+        .map(|column| format!(", column {column}"))
+        .unwrap_or_default();
+    format!(
+        "{}: line {}{column}: {}",
+        fault.code, fault.line, fault.message
+    )
 }
 
 /// Collects rows into chunks.
@@ -68,7 +78,15 @@ pub(crate) struct ChunkBuilder {
 
 impl ChunkBuilder {
     pub(crate) fn new(batch: BatchId, default_kinds: AddressKinds) -> Self {
-        Self { batch, default_kinds, number: 0, first_row: 1, count: 0, json: Vec::new(), kinds: AddressKinds::default() }
+        Self {
+            batch,
+            default_kinds,
+            number: 0,
+            first_row: 1,
+            count: 0,
+            json: Vec::new(),
+            kinds: AddressKinds::default(),
+        }
     }
 
     pub(crate) fn kinds(&self) -> AddressKinds {
@@ -80,7 +98,11 @@ impl ChunkBuilder {
     }
 
     /// Adds the next row; answers a chunk when one is full.
-    pub(crate) fn push(&mut self, seals: &SealKeys, row: Result<RowRequest, RowFault>) -> Option<StagedChunk> {
+    pub(crate) fn push(
+        &mut self,
+        seals: &SealKeys,
+        row: Result<RowRequest, RowFault>,
+    ) -> Option<StagedChunk> {
         let stored = match row {
             Ok(request) => {
                 let kinds = request.kinds.unwrap_or(self.default_kinds);
@@ -93,9 +115,16 @@ impl ChunkBuilder {
                     x: None,
                 }
             }
-            Err(fault) => StoredRow { x: Some(fault_text(&fault)), e: fault.external_id, l: None, m: None, k: None },
+            Err(fault) => StoredRow {
+                x: Some(fault_text(&fault)),
+                e: fault.external_id,
+                l: None,
+                m: None,
+                k: None,
+            },
         };
-        serde_json::to_writer(&mut self.json, &stored).expect("strings and a number have a JSON form");
+        serde_json::to_writer(&mut self.json, &stored)
+            .expect("strings and a number have a JSON form");
         self.json.push(b'\n');
         self.count += 1;
         let full = self.count >= ROWS_PER_CHUNK || self.json.len() >= BYTES_PER_CHUNK;
@@ -125,18 +154,32 @@ impl ChunkBuilder {
 
 /// The rows of a stored chunk, if its seal verifies.
 pub(crate) fn open(seals: &SealKeys, chunk: &StagedChunk) -> Result<Vec<Row>, Error> {
-    let broken = || refused(format!("the rows of chunk {} of {}", chunk.number, chunk.batch));
+    let broken = || {
+        refused(format!(
+            "the rows of chunk {} of {}",
+            chunk.number, chunk.batch
+        ))
+    };
     if !seals.verifies(chunk, &chunk.rows_seal) {
         return Err(broken());
     }
-    let rows: Option<Vec<Row>> = chunk.rows_json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(read).collect();
-    rows.filter(|rows| rows.len() == chunk.row_count as usize).ok_or_else(broken)
+    let rows: Option<Vec<Row>> = chunk
+        .rows_json
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(read)
+        .collect();
+    rows.filter(|rows| rows.len() == chunk.row_count as usize)
+        .ok_or_else(broken)
 }
 
 fn read(line: &[u8]) -> Option<Row> {
     let stored: StoredRow = serde_json::from_slice(line).ok()?;
     if let Some(error) = stored.x {
-        return Some(Row::Bad { external_id: stored.e, error });
+        return Some(Row::Bad {
+            external_id: stored.e,
+            error,
+        });
     }
     Some(Row::Good(GoodRow {
         external_id: ExternalId::try_new(&stored.e?).ok()?,
@@ -162,13 +205,23 @@ mod tests {
             metadata: Some("{\"a\":1}".into()),
             kinds: None,
         };
-        let fault = RowFault { line: 3, column: Some("external_id".into()), code: "empty", message: "is empty".into(), external_id: None };
+        let fault = RowFault {
+            line: 3,
+            column: Some("external_id".into()),
+            code: "empty",
+            message: "is empty".into(),
+            external_id: None,
+        };
         assert_eq!(builder.push(&seals, Ok(good.clone())), None);
         assert_eq!(builder.push(&seals, Err(fault)), None);
         let mut chunk = builder.finish(&seals).expect("has rows");
         let rows = open(&seals, &chunk).expect("opens");
-        assert!(matches!(&rows[0], Row::Good(row) if row.external_id == good.external_id && row.kinds == AddressKinds::ALL));
-        assert!(matches!(&rows[1], Row::Bad { error, .. } if error == "empty: line 3, column external_id: is empty"));
+        assert!(
+            matches!(&rows[0], Row::Good(row) if row.external_id == good.external_id && row.kinds == AddressKinds::ALL)
+        );
+        assert!(
+            matches!(&rows[1], Row::Bad { error, .. } if error == "empty: line 3, column external_id: is empty")
+        );
         chunk.first_row = 2;
         assert!(open(&seals, &chunk).is_err());
     }
@@ -177,9 +230,26 @@ mod tests {
     fn chunks_have_a_limit() {
         let seals = SealKeys::derive(&SealKey::from_bytes([1; 32]));
         let mut builder = ChunkBuilder::new(BatchId::from_bytes([2; 16]), AddressKinds::ALL);
-        let row = |n: u32| RowRequest { external_id: ExternalId::try_new(&n.to_string()).expect("valid"), label: None, metadata: None, kinds: None };
-        let full: Vec<_> = (0..2500).filter_map(|n| builder.push(&seals, Ok(row(n)))).collect();
-        assert_eq!(full.iter().map(|chunk| (chunk.first_row, chunk.row_count)).collect::<Vec<_>>(), [(1, 1000), (1001, 1000)]);
-        assert_eq!(builder.finish(&seals).map(|chunk| (chunk.first_row, chunk.row_count)), Some((2001, 500)));
+        let row = |n: u32| RowRequest {
+            external_id: ExternalId::try_new(&n.to_string()).expect("valid"),
+            label: None,
+            metadata: None,
+            kinds: None,
+        };
+        let full: Vec<_> = (0..2500)
+            .filter_map(|n| builder.push(&seals, Ok(row(n))))
+            .collect();
+        assert_eq!(
+            full.iter()
+                .map(|chunk| (chunk.first_row, chunk.row_count))
+                .collect::<Vec<_>>(),
+            [(1, 1000), (1001, 1000)]
+        );
+        assert_eq!(
+            builder
+                .finish(&seals)
+                .map(|chunk| (chunk.first_row, chunk.row_count)),
+            Some((2001, 500))
+        );
     }
 }

@@ -98,7 +98,13 @@ impl Platform {
         let _ = coffer_failpoint::hit("batch.upload.begun", "");
         let result = match self.stage(id, &upload, body).await {
             Ok(read) => {
-                let candidate = Candidate { id, upload: &upload, summary: read.summary, kinds: read.kinds, chunks: read.chunks };
+                let candidate = Candidate {
+                    id,
+                    upload: &upload,
+                    summary: read.summary,
+                    kinds: read.kinds,
+                    chunks: read.chunks,
+                };
                 self.accept_batch(caller, &candidate, once).await
             }
             Err(error) => Err(error),
@@ -111,18 +117,32 @@ impl Platform {
 
     /// Remembers that an upload with this key is under way, until the guard is dropped.
     fn begin_upload(&self, scope: IdempotencyScope, id: BatchId) -> Result<UploadGuard, Error> {
-        let mut uploads = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uploads = self
+            .0
+            .uploads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = uploads.get(&scope) {
-            return Err(Error::IdempotencyInProgress { id: other.to_string() });
+            return Err(Error::IdempotencyInProgress {
+                id: other.to_string(),
+            });
         }
         uploads.insert(scope.clone(), id);
-        Ok(UploadGuard { platform: self.clone(), scope })
+        Ok(UploadGuard {
+            platform: self.clone(),
+            scope,
+        })
     }
 
     /// Parses on a thread of its own and stores the chunks as they fill.
-    async fn stage(&self, id: BatchId, upload: &Upload, mut body: UploadStream) -> Result<Staged, Error> {
+    async fn stage(
+        &self,
+        id: BatchId,
+        upload: &Upload,
+        mut body: UploadStream,
+    ) -> Result<Staged, Error> {
         let (send_piece, pieces) = mpsc::channel(QUEUE);
-        let (send_chunk, mut staged) = mpsc::channel::<StagedChunk>(QUEUE);
+        let (send_chunk, staged) = mpsc::channel::<StagedChunk>(QUEUE);
         let feeding = async move {
             while let Some(piece) = body.next().await {
                 let broken = piece.is_err();
@@ -133,8 +153,11 @@ impl Platform {
         };
         let platform = self.clone();
         let upload = upload.clone();
-        let reading = tokio::task::spawn_blocking(move || platform.read(id, &upload, pieces, &send_chunk));
+        let reading =
+            tokio::task::spawn_blocking(move || platform.read(id, &upload, pieces, &send_chunk));
+        // When storing fails, its receiver goes and the parser stops; when the parser ends, the feeder does.
         let storing = async {
+            let mut staged = staged;
             let mut full = Vec::new();
             while staged.recv_many(&mut full, QUEUE).await > 0 {
                 let now = self.now_ms();
@@ -144,15 +167,11 @@ impl Platform {
             }
             Ok::<(), Error>(())
         };
-        // When storing fails, its receiver goes and the parser stops; when the parser ends, the feeder does.
-        let storing = async {
-            let stored = storing.await;
-            drop(staged);
-            stored
-        };
         let ((), read, stored) = tokio::join!(feeding, reading, storing);
         stored?;
-        Ok(read.map_err(|error| Error::Internal(format!("reading an upload ended early: {error}")))??)
+        Ok(read.map_err(|error| {
+            Error::Internal(format!("reading an upload ended early: {error}"))
+        })??)
     }
 
     fn read(
@@ -162,24 +181,38 @@ impl Platform {
         pieces: mpsc::Receiver<io::Result<Bytes>>,
         send: &mpsc::Sender<StagedChunk>,
     ) -> Result<Staged, UploadError> {
-        let reader = BodyReader { pieces, current: Bytes::new() };
+        let reader = BodyReader {
+            pieces,
+            current: Bytes::new(),
+        };
         let mut builder = ChunkBuilder::new(id, upload.kinds);
         let flow = |sent: Option<StagedChunk>| match sent.map(|chunk| send.blocking_send(chunk)) {
             Some(Err(_)) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
         let mut on_row = |_, row| flow(builder.push(&self.0.seals, row));
-        let summary = parse(reader, upload.gzip, upload.format, &upload.limits, &mut on_row)?;
+        let summary = parse(
+            reader,
+            upload.gzip,
+            upload.format,
+            &upload.limits,
+            &mut on_row,
+        )?;
         let last = builder.finish(&self.0.seals);
         if flow(last).is_break() {
             return Err(UploadError::Stopped);
         }
-        Ok(Staged { summary, kinds: builder.kinds(), chunks: builder.chunks() })
+        Ok(Staged {
+            summary,
+            kinds: builder.kinds(),
+            chunks: builder.chunks(),
+        })
     }
 
     /// Removes what was staged. A failure leaves it to the collector.
     async fn discard(&self, id: BatchId) {
-        let removed: Result<u64, Error> = transact!(self, tx, { Ok(chunks::discard(tx, id).await?) });
+        let removed: Result<u64, Error> =
+            transact!(self, tx, { Ok(chunks::discard(tx, id).await?) });
         if let Err(error) = removed {
             tracing::warn!(batch = %id, %error, "staged chunks were not removed; the collector will");
         }
@@ -193,6 +226,11 @@ struct UploadGuard {
 
 impl Drop for UploadGuard {
     fn drop(&mut self) {
-        self.platform.0.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.scope);
+        self.platform
+            .0
+            .uploads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.scope);
     }
 }

@@ -51,10 +51,18 @@ impl Platform {
     /// Takes the next chunk that is due, and brings it to its end or gives it back.
     pub(crate) async fn work_on_chunk(&self) -> Result<Worked, Error> {
         let now = self.now_ms();
-        let leased = transact!(self, tx, { Ok(chunks::claim(tx, &self.0.instance, now, now + LEASE_MS).await?) })?;
-        let Some(leased) = leased else { return Ok(Worked::Nothing) };
+        let leased = transact!(self, tx, {
+            Ok(chunks::claim(tx, &self.0.instance, now, now + LEASE_MS).await?)
+        })?;
+        let Some(leased) = leased else {
+            return Ok(Worked::Nothing);
+        };
         let _ = coffer_failpoint::hit("chunk.claimed", "");
-        let task = { let platform = self.clone(); let leased = leased.clone(); tokio::spawn(async move { platform.process(&leased).await }) };
+        let task = {
+            let platform = self.clone();
+            let leased = leased.clone();
+            tokio::spawn(async move { platform.process(&leased).await })
+        };
         let result = match task.await {
             Ok(result) => result,
             Err(panicked) => Err(Error::Internal(format!("a worker ended early: {panicked}"))),
@@ -79,9 +87,12 @@ impl Platform {
     async fn prepare(&self, leased: &LeasedChunk) -> Result<Prepared, Error> {
         let mut tx = self.0.db.read().await?;
         let sealed = batches::by_id(&mut tx, leased.chunk.batch).await?;
-        let batch = self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", leased.chunk.batch))?)?;
+        let batch =
+            self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", leased.chunk.batch))?)?;
         self.guard(batch.organization)?;
-        let row = self.vault_row(&mut tx, batch.organization, batch.vault).await?;
+        let row = self
+            .vault_row(&mut tx, batch.organization, batch.vault)
+            .await?;
         drop(tx);
         let account = self.account_keys(&row)?;
         let platform = self.clone();
@@ -89,7 +100,13 @@ impl Platform {
         blocking(move || platform.prepare_rows(&leased, &batch, row.vault, &account)).await?
     }
 
-    fn prepare_rows(&self, leased: &LeasedChunk, batch: &Batch, vault: Vault, account: &Arc<AccountKeys>) -> Result<Prepared, Error> {
+    fn prepare_rows(
+        &self,
+        leased: &LeasedChunk,
+        batch: &Batch,
+        vault: Vault,
+        account: &Arc<AccountKeys>,
+    ) -> Result<Prepared, Error> {
         let chunk = &leased.chunk;
         let mut good = Vec::with_capacity(chunk.row_count as usize);
         let mut bad = 0;
@@ -99,31 +116,57 @@ impl Platform {
                 Row::Bad { .. } => bad += 1,
             }
         }
-        let kinds = good.iter().fold(AddressKinds::default(), |kinds, (_, row)| kinds.union(row.kinds));
+        let kinds = good
+            .iter()
+            .fold(AddressKinds::default(), |kinds, (_, row)| {
+                kinds.union(row.kinds)
+            });
         let range = (batch.first_index + chunk.first_row - 1, chunk.row_count);
-        let derived = self.0.derivation.derive(self.0.signer.as_ref(), account, kinds, range)?;
+        let derived = self
+            .0
+            .derivation
+            .derive(self.0.signer.as_ref(), account, kinds, range)?;
         let _ = coffer_failpoint::hit("chunk.derived", "");
         // The failpoint stands for whatever may go wrong with one row alone.
-        let row_fails = |row: &GoodRow| coffer_failpoint::hit("chunk.row", row.external_id.as_str()) == coffer_failpoint::Outcome::Fail;
+        let row_fails = |row: &GoodRow| {
+            coffer_failpoint::hit("chunk.row", row.external_id.as_str())
+                == coffer_failpoint::Outcome::Fail
+        };
         let mut dead = Vec::new();
         if leased.attempts <= ATTEMPTS {
             if let Some((number, _)) = good.iter().find(|(_, row)| row_fails(row)) {
                 return Err(Error::Internal(format!("row {number} failed")));
             }
         } else {
-            good.retain(|(number, row)| match catch_unwind(AssertUnwindSafe(|| row_fails(row))) {
-                Ok(false) => true,
-                Ok(true) | Err(_) => {
-                    dead.push((*number, format!("dead: given up after {} attempts", leased.attempts)));
-                    false
-                }
-            });
+            good.retain(
+                |(number, row)| match catch_unwind(AssertUnwindSafe(|| row_fails(row))) {
+                    Ok(false) => true,
+                    Ok(true) | Err(_) => {
+                        dead.push((
+                            *number,
+                            format!("dead: given up after {} attempts", leased.attempts),
+                        ));
+                        false
+                    }
+                },
+            );
         }
-        Ok(Prepared { vault, good, bad, derived, dead })
+        Ok(Prepared {
+            vault,
+            good,
+            bad,
+            derived,
+            dead,
+        })
     }
 
     /// One transaction: wallets, outcome, counters, audit record.
-    async fn commit_chunk(&self, tx: &mut Tx, leased: &LeasedChunk, prepared: &Prepared) -> Result<(), Error> {
+    async fn commit_chunk(
+        &self,
+        tx: &mut Tx,
+        leased: &LeasedChunk,
+        prepared: &Prepared,
+    ) -> Result<(), Error> {
         let chunk = &leased.chunk;
         if !chunks::lock_lease(tx, chunk.batch, chunk.number, leased.fence).await? {
             metrics::counter!("coffer_lease_losses_total").increment(1);
@@ -137,13 +180,17 @@ impl Platform {
         let (born, existing) = self.split(tx, &batch, prepared).await?;
         wallets::insert_many(tx, &born).await?;
         self.queue_hooks(tx, &prepared.vault, &born).await?;
-        let outcome = Outcome { existing, dead: prepared.dead.clone() };
+        let outcome = Outcome {
+            existing,
+            dead: prepared.dead.clone(),
+        };
         let (text, seal) = outcome.to_stored(&self.0.seals, chunk.batch, chunk.number);
         chunks::finish(tx, chunk.batch, chunk.number, (&text, &seal)).await?;
         let from = batch.state;
         self.count(&mut batch, prepared, &born, &outcome)?;
         batches::update_progress(tx, &batch, from).await?;
-        self.record_chunk(tx, leased, &batch, &born, &outcome).await?;
+        self.record_chunk(tx, leased, &batch, &born, &outcome)
+            .await?;
         if coffer_failpoint::hit("chunk.before_commit", "") == coffer_failpoint::Outcome::Fail {
             return Err(Error::StoreUnavailable("failpoint".to_owned()));
         }
@@ -151,11 +198,24 @@ impl Platform {
     }
 
     /// Wallets to be born, sealed, and rows whose external id has one already.
-    async fn split(&self, tx: &mut Tx, batch: &Batch, prepared: &Prepared) -> Result<(Vec<Sealed<Wallet>>, Vec<(u32, String)>), Error> {
-        let keys: Vec<[u8; 16]> = prepared.good.iter().map(|(_, row)| row.external_id.key(batch.organization)).collect();
-        let taken: HashMap<[u8; 16], WalletId> = wallets::existing(tx, &keys).await?.into_iter().collect();
+    async fn split(
+        &self,
+        tx: &mut Tx,
+        batch: &Batch,
+        prepared: &Prepared,
+    ) -> Result<(Vec<Sealed<Wallet>>, Vec<(u32, String)>), Error> {
+        let keys: Vec<[u8; 16]> = prepared
+            .good
+            .iter()
+            .map(|(_, row)| row.external_id.key(batch.organization))
+            .collect();
+        let taken: HashMap<[u8; 16], WalletId> =
+            wallets::existing(tx, &keys).await?.into_iter().collect();
         // The gate in force now, not the one when the chunk was begun.
-        let vault = self.vault_row(tx, batch.organization, batch.vault).await?.vault;
+        let vault = self
+            .vault_row(tx, batch.organization, batch.vault)
+            .await?
+            .vault;
         let allowed = self.allowed_at_birth(tx, &vault, &keys).await?;
         let mut born = Vec::with_capacity(prepared.good.len());
         let mut existing = Vec::new();
@@ -176,7 +236,8 @@ impl Platform {
                 metadata: row.metadata.clone(),
                 state: state_at_birth(vault.gate.mode, allowed.contains(key)),
                 reason: None,
-                payloads: payloads.ok_or_else(|| Error::Internal(format!("index {index} was not derived")))?,
+                payloads: payloads
+                    .ok_or_else(|| Error::Internal(format!("index {index} was not derived")))?,
                 batch: Some(batch.id),
                 created_by: batch.created_by,
                 created_at_ms: self.now_ms(),
@@ -187,9 +248,21 @@ impl Platform {
         Ok((born, existing))
     }
 
-    fn count(&self, batch: &mut Batch, prepared: &Prepared, born: &[Sealed<Wallet>], outcome: &Outcome) -> Result<(), Error> {
-        let number = |count: usize| u32::try_from(count).map_err(|_| Error::Internal("a chunk of too many rows".to_owned()));
-        let (created, existing, dead) = (number(born.len())?, number(outcome.existing.len())?, number(outcome.dead.len())?);
+    fn count(
+        &self,
+        batch: &mut Batch,
+        prepared: &Prepared,
+        born: &[Sealed<Wallet>],
+        outcome: &Outcome,
+    ) -> Result<(), Error> {
+        let number = |count: usize| {
+            u32::try_from(count).map_err(|_| Error::Internal("a chunk of too many rows".to_owned()))
+        };
+        let (created, existing, dead) = (
+            number(born.len())?,
+            number(outcome.existing.len())?,
+            number(outcome.dead.len())?,
+        );
         let now = self.now_ms();
         batch.rows_created += created;
         batch.rows_existing += existing;
@@ -198,24 +271,48 @@ impl Platform {
         batch.started_at_ms = batch.started_at_ms.or(Some(now));
         let event = if batch.chunks_done == batch.chunks_total {
             batch.finished_at_ms = Some(now);
-            BatchEvent::AllDone { any_failed: batch.rows_failed > 0 }
+            BatchEvent::AllDone {
+                any_failed: batch.rows_failed > 0,
+            }
         } else {
             BatchEvent::ChunkDone
         };
-        batch.state = batch.state.apply(event).map_err(|error| Error::StateConflict(error.to_string()))?;
-        let counted = [("created", created), ("existing", existing), ("failed", prepared.bad), ("dead", dead)];
+        batch.state = batch
+            .state
+            .apply(event)
+            .map_err(|error| Error::StateConflict(error.to_string()))?;
+        let counted = [
+            ("created", created),
+            ("existing", existing),
+            ("failed", prepared.bad),
+            ("dead", dead),
+        ];
         for (state, rows) in counted {
-            metrics::counter!("coffer_batch_rows_total", "state" => state).increment(u64::from(rows));
+            metrics::counter!("coffer_batch_rows_total", "state" => state)
+                .increment(u64::from(rows));
         }
-        let pending = born.iter().filter(|sealed| sealed.value.state == WalletState::Pending).count();
+        let pending = born
+            .iter()
+            .filter(|sealed| sealed.value.state == WalletState::Pending)
+            .count();
         metrics::counter!("coffer_wallets_born_pending_total").increment(pending as u64);
-        if matches!(batch.state, BatchState::Completed | BatchState::CompletedWithErrors) {
+        if matches!(
+            batch.state,
+            BatchState::Completed | BatchState::CompletedWithErrors
+        ) {
             tracing::info!(batch = %batch.id, state = batch.state.name(), rows = batch.rows_total, "batch finished");
         }
         Ok(())
     }
 
-    async fn record_chunk(&self, tx: &mut Tx, leased: &LeasedChunk, batch: &Batch, born: &[Sealed<Wallet>], outcome: &Outcome) -> Result<(), Error> {
+    async fn record_chunk(
+        &self,
+        tx: &mut Tx,
+        leased: &LeasedChunk,
+        batch: &Batch,
+        born: &[Sealed<Wallet>],
+        outcome: &Outcome,
+    ) -> Result<(), Error> {
         let mut seals = Sha256::new();
         for sealed in born {
             seals.update(&sealed.seal);
@@ -228,7 +325,10 @@ impl Platform {
             actor: "system",
             action: "batch.chunk_done",
             object: batch.id.to_string(),
-            changes: Changes { versions: Vec::new(), created: (!born.is_empty()).then_some(created) },
+            changes: Changes {
+                versions: Vec::new(),
+                created: (!born.is_empty()).then_some(created),
+            },
             data: serde_json::json!({
                 "chunk": leased.chunk.number,
                 "first_row": leased.chunk.first_row,
@@ -246,14 +346,24 @@ impl Platform {
     /// attempt that counts, its rows are worked on one by one.
     async fn give_back(&self, leased: &LeasedChunk, error: &Error) -> Result<(), Error> {
         let transient = error.is_transient() || matches!(error, Error::AuditBroken { .. });
-        let attempts = if transient { leased.attempts - 1 } else { leased.attempts };
-        let pause = FIRST_PAUSE_MS.saturating_mul(1 << attempts.min(12)).min(LONGEST_PAUSE_MS);
+        let attempts = if transient {
+            leased.attempts - 1
+        } else {
+            leased.attempts
+        };
+        let pause = FIRST_PAUSE_MS
+            .saturating_mul(1 << attempts.min(12))
+            .min(LONGEST_PAUSE_MS);
         tracing::warn!(batch = %leased.chunk.batch, chunk = leased.chunk.number, attempts, %error, "a chunk is put off");
         metrics::counter!("coffer_chunk_retries_total").increment(1);
         let text = error.to_string();
         let now = self.now_ms();
         transact!(self, tx, {
-            let retry = Retry { not_before_ms: now + pause, attempts, error: &text };
+            let retry = Retry {
+                not_before_ms: now + pause,
+                attempts,
+                error: &text,
+            };
             Ok(chunks::give_back(tx, leased, &retry).await?)
         })
     }

@@ -56,7 +56,9 @@ impl Platform {
     /// Asks about wallets that are due; answers how many were asked about.
     pub(crate) async fn ask_hooks(&self, client: &reqwest::Client) -> Result<usize, Error> {
         let now = self.now_ms();
-        let jobs = transact!(self, tx, { Ok(rows::claim(tx, now, now + LEASE_MS, AT_ONCE).await?) })?;
+        let jobs = transact!(self, tx, {
+            Ok(rows::claim(tx, now, now + LEASE_MS, AT_ONCE).await?)
+        })?;
         let count = jobs.len();
         let asked = jobs.into_iter().map(|job| self.ask_about(client, job));
         for result in futures_util::future::join_all(asked).await {
@@ -78,17 +80,35 @@ impl Platform {
     /// The wallet, if it still waits for this hook.
     async fn hook_subject(&self, job: &HookJob) -> Result<Option<(Vault, Wallet)>, Error> {
         let mut tx = self.0.db.read().await?;
-        let Some(sealed) = vaults::by_id(&mut tx, job.vault).await? else { return Ok(None) };
+        let Some(sealed) = vaults::by_id(&mut tx, job.vault).await? else {
+            return Ok(None);
+        };
         let vault = self.open_vault(&mut tx, sealed).await?.vault;
-        let Some(found) = wallets::by_id(&mut tx, job.wallet).await? else { return Ok(None) };
+        let Some(found) = wallets::by_id(&mut tx, job.wallet).await? else {
+            return Ok(None);
+        };
         let wallet = self.open_wallet(&mut tx, found).await?;
         let waits = wallet.state == WalletState::Pending && vault.gate.mode == GateMode::Hook;
         Ok(waits.then_some((vault, wallet)))
     }
 
-    async fn call(&self, client: &reqwest::Client, vault: &Vault, wallet: &Wallet) -> Result<Reply, String> {
-        let url = vault.gate.hook_url.as_deref().ok_or("the gate has no URL")?;
-        let metadata = wallet.metadata.as_deref().map(serde_json::from_str).transpose().map_err(|error| error.to_string())?;
+    async fn call(
+        &self,
+        client: &reqwest::Client,
+        vault: &Vault,
+        wallet: &Wallet,
+    ) -> Result<Reply, String> {
+        let url = vault
+            .gate
+            .hook_url
+            .as_deref()
+            .ok_or("the gate has no URL")?;
+        let metadata = wallet
+            .metadata
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|error| error.to_string())?;
         let question = Question {
             r#type: "wallet.pending",
             wallet_id: wallet.id.to_string(),
@@ -111,9 +131,18 @@ impl Platform {
             .header("webhook-signature", signature)
             .body(body);
         // The error's text could quote the URL with its query, so only its kind is kept.
-        let response = request.send().await.map_err(|error| if error.is_timeout() { "no answer in time" } else { "no connection" })?;
+        let response = request.send().await.map_err(|error| {
+            if error.is_timeout() {
+                "no answer in time"
+            } else {
+                "no connection"
+            }
+        })?;
         if response.status() != reqwest::StatusCode::OK {
-            return Err(format!("the answer's status is {}", response.status().as_u16()));
+            return Err(format!(
+                "the answer's status is {}",
+                response.status().as_u16()
+            ));
         }
         read_reply(response).await
     }
@@ -124,15 +153,25 @@ impl Platform {
             Verdict::Reject => Decision::Reject,
             Verdict::Review => {
                 let now = self.now_ms();
-                return transact!(self, tx, { Ok(rows::put_off(tx, job, now, Some(now), "the service asks for review").await?) });
+                return transact!(self, tx, {
+                    Ok(
+                        rows::put_off(tx, job, now, Some(now), "the service asks for review")
+                            .await?,
+                    )
+                });
             }
         };
-        let reason = reply.reason.map(|reason| reason.chars().take(500).collect());
+        let reason = reply
+            .reason
+            .map(|reason| reason.chars().take(500).collect());
         transact!(self, tx, {
-            let found = wallets::lock(tx, job.wallet).await?.ok_or_else(|| Error::not_found("wallet", job.wallet))?;
+            let found = wallets::lock(tx, job.wallet)
+                .await?
+                .ok_or_else(|| Error::not_found("wallet", job.wallet))?;
             let wallet = self.open_wallet(tx, found).await?;
             if wallet.state == WalletState::Pending {
-                self.apply_decision(tx, wallet, decision, reason.clone(), "gate:hook").await?;
+                self.apply_decision(tx, wallet, decision, reason.clone(), "gate:hook")
+                    .await?;
             }
             Ok(())
         })
@@ -145,7 +184,9 @@ impl Platform {
         tracing::warn!(wallet = %job.wallet, attempts = job.attempts, error, parked = parked.is_some(), "the KYC hook did not answer");
         metrics::counter!("coffer_hook_failures_total").increment(1);
         let again = now + doubled.min(LONGEST_PAUSE_MS);
-        transact!(self, tx, { Ok(rows::put_off(tx, job, again, parked, error).await?) })
+        transact!(self, tx, {
+            Ok(rows::put_off(tx, job, again, parked, error).await?)
+        })
     }
 }
 
@@ -156,7 +197,12 @@ fn message_id(wallet: WalletId) -> String {
 
 fn sign(secret: &[u8; 32], id: &str, timestamp: &str, body: &str) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-    let mac = mac.chain_update(id).chain_update(".").chain_update(timestamp).chain_update(".").chain_update(body);
+    let mac = mac
+        .chain_update(id)
+        .chain_update(".")
+        .chain_update(timestamp)
+        .chain_update(".")
+        .chain_update(body);
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
@@ -168,7 +214,9 @@ async fn read_reply(mut response: reqwest::Response) -> Result<Reply, String> {
             return Err("the answer is too long".to_owned());
         }
     }
-    serde_json::from_slice(&body).map_err(|_| "the answer is not {\"decision\": \"approve\" | \"reject\" | \"review\"}".to_owned())
+    serde_json::from_slice(&body).map_err(|_| {
+        "the answer is not {\"decision\": \"approve\" | \"reject\" | \"review\"}".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -178,13 +226,25 @@ mod tests {
     /// The example of the Standard Webhooks specification's reference libraries.
     #[test]
     fn signatures_are_those_of_the_specification() {
-        let secret: [u8; 24] = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("base64").try_into().expect("24 bytes");
+        let secret: [u8; 24] = STANDARD
+            .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+            .expect("base64")
+            .try_into()
+            .expect("24 bytes");
         let mac = Hmac::<Sha256>::new_from_slice(&secret).expect("any length");
         let text = "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}";
         let expected = "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        assert_eq!(STANDARD.encode(mac.chain_update(text).finalize().into_bytes()), expected);
+        assert_eq!(
+            STANDARD.encode(mac.chain_update(text).finalize().into_bytes()),
+            expected
+        );
         let ours = sign(&[7; 32], "msg_1", "5", "{}");
-        let mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).expect("any length").chain_update("msg_1.5.{}");
-        assert_eq!(ours, format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
+        let mac = Hmac::<Sha256>::new_from_slice(&[7; 32])
+            .expect("any length")
+            .chain_update("msg_1.5.{}");
+        assert_eq!(
+            ours,
+            format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        );
     }
 }

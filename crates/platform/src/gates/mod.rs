@@ -22,31 +22,52 @@ use crate::{Error, Platform};
 
 impl Platform {
     /// The state in which a wallet is born.
-    pub(crate) async fn born_state(&self, tx: &mut Tx, vault: &Vault, external_id: &ExternalId) -> Result<WalletState, Error> {
+    pub(crate) async fn born_state(
+        &self,
+        tx: &mut Tx,
+        vault: &Vault,
+        external_id: &ExternalId,
+    ) -> Result<WalletState, Error> {
         let key = external_id.key(vault.organization);
         let allowed = self.allowed_at_birth(tx, vault, &[key]).await?;
         Ok(state_at_birth(vault.gate.mode, allowed.contains(&key)))
     }
 
     /// Which of `keys` an allow-list gate lets through; empty for every other gate.
-    pub(crate) async fn allowed_at_birth(&self, tx: &mut Tx, vault: &Vault, keys: &[[u8; 16]]) -> Result<HashSet<[u8; 16]>, Error> {
+    pub(crate) async fn allowed_at_birth(
+        &self,
+        tx: &mut Tx,
+        vault: &Vault,
+        keys: &[[u8; 16]],
+    ) -> Result<HashSet<[u8; 16]>, Error> {
         if vault.gate.mode != GateMode::AllowList {
             return Ok(HashSet::new());
         }
         let mut allowed = HashSet::new();
         for sealed in coffer_store::allow_list::among(tx, vault.id, keys).await? {
-            let id = self.0.seals.open(sealed, |id| format!("the allow-list entry {:?}", id.external_id))?;
+            let id = self.0.seals.open(sealed, |id| {
+                format!("the allow-list entry {:?}", id.external_id)
+            })?;
             allowed.insert(id.external_key);
         }
         Ok(allowed)
     }
 
     /// Queues the hook's question about each wallet that was just born pending.
-    pub(crate) async fn queue_hooks(&self, tx: &mut Tx, vault: &Vault, born: &[Sealed<Wallet>]) -> Result<(), Error> {
+    pub(crate) async fn queue_hooks(
+        &self,
+        tx: &mut Tx,
+        vault: &Vault,
+        born: &[Sealed<Wallet>],
+    ) -> Result<(), Error> {
         if vault.gate.mode != GateMode::Hook {
             return Ok(());
         }
-        let ids: Vec<_> = born.iter().filter(|sealed| sealed.value.state == WalletState::Pending).map(|sealed| sealed.value.id).collect();
+        let ids: Vec<_> = born
+            .iter()
+            .filter(|sealed| sealed.value.state == WalletState::Pending)
+            .map(|sealed| sealed.value.id)
+            .collect();
         Ok(hook_jobs::add(tx, vault.id, &ids, self.now_ms()).await?)
     }
 }

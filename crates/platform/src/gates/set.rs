@@ -20,7 +20,12 @@ pub struct GateSet {
 }
 
 impl Platform {
-    pub async fn set_gate(&self, caller: &Caller, vault: VaultId, gate: Gate) -> Result<GateSet, Error> {
+    pub async fn set_gate(
+        &self,
+        caller: &Caller,
+        vault: VaultId,
+        gate: Gate,
+    ) -> Result<GateSet, Error> {
         self.guard(caller.organization)?;
         validate(&gate)?;
         let vault = transact!(self, tx, {
@@ -52,14 +57,20 @@ impl Platform {
 
     /// A new hook is asked about the wallets that were pending before it.
     async fn ask_about_pending(&self, tx: &mut Tx, vault: &Vault) -> Result<(), Error> {
-        let filter = wallets::Filter { vault: Some(vault.id), state: Some(WalletState::Pending) };
+        let filter = wallets::Filter {
+            vault: Some(vault.id),
+            state: Some(WalletState::Pending),
+        };
         let mut after = None;
         loop {
             let page = wallets::page(tx, vault.organization, &filter, after, 1000).await?;
-            let ids: Vec<_> = page.iter().map(|found| match found {
-                Ok(sealed) => sealed.value.id,
-                Err((id, _)) => *id,
-            }).collect();
+            let ids: Vec<_> = page
+                .iter()
+                .map(|found| match found {
+                    Ok(sealed) => sealed.value.id,
+                    Err((id, _)) => *id,
+                })
+                .collect();
             for id in &ids {
                 hook_jobs::remove(tx, *id).await?;
             }
@@ -82,7 +93,12 @@ fn validate(gate: &Gate) -> Result<(), Error> {
                 refuse("a URL with a user name or password is not taken; calls are signed instead")
             }
             Ok(url) if url.scheme() == "https" && url.host().is_some() => Ok(()),
-            Ok(url) if url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")) => Ok(()),
+            Ok(url)
+                if url.scheme() == "http"
+                    && matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")) =>
+            {
+                Ok(())
+            }
             Ok(_) => refuse("use https://, or http:// on this host"),
             Err(error) => refuse(&error.to_string()),
         },
@@ -98,13 +114,20 @@ mod tests {
     #[test]
     fn hook_urls_are_https_or_local() {
         let check = |mode, url: Option<&str>, good: bool| {
-            let gate = Gate { mode, hook_url: url.map(str::to_owned) };
+            let gate = Gate {
+                mode,
+                hook_url: url.map(str::to_owned),
+            };
             assert_eq!(validate(&gate).is_ok(), good, "{mode} {url:?}");
         };
         check(GateMode::Hook, Some("https://kyc.example/check"), true);
         check(GateMode::Hook, Some("http://127.0.0.1:9000/"), true);
         check(GateMode::Hook, Some("http://kyc.example/"), false);
-        check(GateMode::Hook, Some("https://user:pass@kyc.example/"), false);
+        check(
+            GateMode::Hook,
+            Some("https://user:pass@kyc.example/"),
+            false,
+        );
         check(GateMode::Hook, Some("file:///etc/passwd"), false);
         check(GateMode::Hook, Some("kyc"), false);
         check(GateMode::Hook, None, false);

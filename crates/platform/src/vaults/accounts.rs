@@ -50,9 +50,15 @@ fn unpack(packed: &[u8], spec: AccountSpec) -> Option<Vec<SignedDescriptor>> {
             chain_code: *chain_code,
             master_fingerprint: *master_fingerprint,
         };
-        Some(SignedDescriptor { descriptor, signature: rest.try_into().ok()? })
+        Some(SignedDescriptor {
+            descriptor,
+            signature: rest.try_into().ok()?,
+        })
     };
-    packed.len().is_multiple_of(STORED_LEN).then(|| packed.chunks(STORED_LEN).map(record).collect())?
+    packed
+        .len()
+        .is_multiple_of(STORED_LEN)
+        .then(|| packed.chunks(STORED_LEN).map(record).collect())?
 }
 
 impl AccountKeys {
@@ -61,7 +67,8 @@ impl AccountKeys {
         let vault = &row.vault;
         let spec = spec_of(vault);
         let packed = seals.decrypt_descriptors(vault.id, &row.encrypted_descriptors)?;
-        let signed = unpack(&packed, spec).ok_or_else(|| refused(format!("the account descriptors of {}", vault.id)))?;
+        let signed = unpack(&packed, spec)
+            .ok_or_else(|| refused(format!("the account descriptors of {}", vault.id)))?;
         Self::from_signed(vault, &signed)
     }
 
@@ -70,19 +77,37 @@ impl AccountKeys {
         for signed in signed {
             signed
                 .verify(&vault.attestation_public_key)
-                .map_err(|error| refused(format!("an account descriptor of {} ({error})", vault.id)))?;
+                .map_err(|error| {
+                    refused(format!("an account descriptor of {} ({error})", vault.id))
+                })?;
             let descriptor = &signed.descriptor;
-            let account = ExtendedPublicKey { public_key: descriptor.public_key, chain_code: descriptor.chain_code };
-            let parent = account.child(0).map_err(|error| Error::Internal(format!("account key: {error}")))?;
+            let account = ExtendedPublicKey {
+                public_key: descriptor.public_key,
+                chain_code: descriptor.chain_code,
+            };
+            let parent = account
+                .child(0)
+                .map_err(|error| Error::Internal(format!("account key: {error}")))?;
             parents.push((descriptor.kind, parent));
         }
-        let descriptors = signed.iter().map(|signed| signed.descriptor.clone()).collect();
-        Ok(Self { vault: vault.id, spec: spec_of(vault), descriptors, parents })
+        let descriptors = signed
+            .iter()
+            .map(|signed| signed.descriptor.clone())
+            .collect();
+        Ok(Self {
+            vault: vault.id,
+            spec: spec_of(vault),
+            descriptors,
+            parents,
+        })
     }
 
     /// The key whose children are the addresses of `kind`; none for Solana.
     pub(crate) fn parent(&self, kind: AddressKind) -> Option<&ExtendedPublicKey> {
-        self.parents.iter().find(|(own, _)| *own == kind).map(|(_, parent)| parent)
+        self.parents
+            .iter()
+            .find(|(own, _)| *own == kind)
+            .map(|(_, parent)| parent)
     }
 
     pub(crate) fn digest(&self) -> [u8; 32] {
@@ -91,5 +116,8 @@ impl AccountKeys {
 }
 
 pub(crate) fn spec_of(vault: &Vault) -> AccountSpec {
-    AccountSpec { account: vault.account, bitcoin_network: vault.bitcoin_network }
+    AccountSpec {
+        account: vault.account,
+        bitcoin_network: vault.bitcoin_network,
+    }
 }

@@ -30,7 +30,10 @@ pub(crate) fn describe(
     now_ms: i64,
 ) -> Result<(Vault, Vec<SignedDescriptor>), Error> {
     let attestation_public_key = signer.identity()?.attestation_public_key;
-    let spec = AccountSpec { account: new.account, bitcoin_network: new.bitcoin_network };
+    let spec = AccountSpec {
+        account: new.account,
+        bitcoin_network: new.bitcoin_network,
+    };
     let descriptors = signer.account_descriptors(spec)?;
     let vault = Vault {
         id: VaultId::of_key(&attestation_public_key, new.account),
@@ -52,18 +55,28 @@ pub(crate) fn describe(
 }
 
 /// The vault with its descriptors encrypted, as the database holds it.
-pub(crate) fn vault_row(seals: &SealKeys, entropy: &dyn Entropy, vault: Vault, descriptors: &[SignedDescriptor]) -> Result<VaultRow, Error> {
+pub(crate) fn vault_row(
+    seals: &SealKeys,
+    entropy: &dyn Entropy,
+    vault: Vault,
+    descriptors: &[SignedDescriptor],
+) -> Result<VaultRow, Error> {
     let nonce = clock::random::<24>(entropy)?;
     let encrypted_descriptors = seals.encrypt_descriptors(vault.id, nonce, &pack(descriptors));
-    Ok(VaultRow { vault, encrypted_descriptors })
+    Ok(VaultRow {
+        vault,
+        encrypted_descriptors,
+    })
 }
 
 impl Platform {
     /// Makes a vault at another account of the signer's key. It issues nothing before its drill.
     pub async fn create_vault(&self, caller: &Caller, new: NewVault) -> Result<Vault, Error> {
         self.guard(caller.organization)?;
-        let (signer, organization, now) = (self.0.signer.clone(), caller.organization, self.now_ms());
-        let (vault, descriptors) = blocking(move || describe(signer.as_ref(), organization, &new, now)).await??;
+        let (signer, organization, now) =
+            (self.0.signer.clone(), caller.organization, self.now_ms());
+        let (vault, descriptors) =
+            blocking(move || describe(signer.as_ref(), organization, &new, now)).await??;
         let row = vault_row(&self.0.seals, self.0.entropy.as_ref(), vault, &descriptors)?;
         transact!(self, tx, {
             rows::insert(tx, &self.0.seals.seal(row.clone())).await?;

@@ -63,23 +63,40 @@ impl Derivation {
             };
             per_kind.push((kind, payloads));
         }
-        Ok(Derived { first_index, per_kind })
+        Ok(Derived {
+            first_index,
+            per_kind,
+        })
     }
 
-    fn derive_kind(&self, account: &AccountKeys, kind: AddressKind, scheme: Scheme, (first, count): (u32, u32)) -> Result<Payloads, Error> {
-        let failed = |error: &dyn std::fmt::Display| Error::Internal(format!("deriving {kind} addresses: {error}"));
-        let parent = account.parent(kind).ok_or_else(|| failed(&"the vault has no such account"))?;
+    fn derive_kind(
+        &self,
+        account: &AccountKeys,
+        kind: AddressKind,
+        scheme: Scheme,
+        (first, count): (u32, u32),
+    ) -> Result<Payloads, Error> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::Internal(format!("deriving {kind} addresses: {error}"))
+        };
+        let parent = account
+            .parent(kind)
+            .ok_or_else(|| failed(&"the vault has no such account"))?;
         let range = IndexRange::try_new(first, count).map_err(|error| failed(&error))?;
         let mut payloads = Payloads::new();
         let started = std::time::Instant::now();
         let deriver = self.0.get_or_init(Deriver::new);
-        deriver.payloads(parent, scheme, range, &mut payloads).map_err(|error| failed(&error))?;
-        metrics::histogram!("coffer_derive_seconds", "kind" => kind.name()).record(started.elapsed());
+        deriver
+            .payloads(parent, scheme, range, &mut payloads)
+            .map_err(|error| failed(&error))?;
+        metrics::histogram!("coffer_derive_seconds", "kind" => kind.name())
+            .record(started.elapsed());
         let started = std::time::Instant::now();
         if let Err(error) = verify(parent, scheme, first, &payloads) {
             return Err(disagreement(account, kind, &error));
         }
-        metrics::histogram!("coffer_verify_seconds", "kind" => kind.name()).record(started.elapsed());
+        metrics::histogram!("coffer_verify_seconds", "kind" => kind.name())
+            .record(started.elapsed());
         Ok(payloads)
     }
 }
@@ -87,18 +104,30 @@ impl Derivation {
 fn disagreement(account: &AccountKeys, kind: AddressKind, error: &VerifyError) -> Error {
     metrics::counter!("coffer_verify_mismatches_total").increment(1);
     tracing::error!(vault = %account.vault, %kind, %error, alarm = "derivation", "two implementations disagree; nothing was handed out");
-    Error::Internal(format!("deriving {kind} addresses: {error}; nothing was handed out"))
+    Error::Internal(format!(
+        "deriving {kind} addresses: {error}; nothing was handed out"
+    ))
 }
 
-fn solana(signer: &dyn Signer, account: &AccountKeys, (first, count): (u32, u32)) -> Result<Payloads, Error> {
+fn solana(
+    signer: &dyn Signer,
+    account: &AccountKeys,
+    (first, count): (u32, u32),
+) -> Result<Payloads, Error> {
     let last = first + count.saturating_sub(1);
     let child = |index| {
-        solana_child(account.spec.account, index)
-            .ok_or_else(|| Error::IndexExhausted(format!("index {index} is beyond the Solana range of account {}", account.spec.account)))
+        solana_child(account.spec.account, index).ok_or_else(|| {
+            Error::IndexExhausted(format!(
+                "index {index} is beyond the Solana range of account {}",
+                account.spec.account
+            ))
+        })
     };
     let (first_child, _) = (child(first)?, child(last)?);
     let started = std::time::Instant::now();
     let keys = signer.solana_public_keys(first_child, count)?;
-    metrics::histogram!("coffer_derive_seconds", "kind" => AddressKind::Solana.name()).record(started.elapsed());
-    Payloads::from_bytes(32, keys.concat()).ok_or_else(|| Error::Internal("the signer's Solana keys have a wrong length".to_owned()))
+    metrics::histogram!("coffer_derive_seconds", "kind" => AddressKind::Solana.name())
+        .record(started.elapsed());
+    Payloads::from_bytes(32, keys.concat())
+        .ok_or_else(|| Error::Internal("the signer's Solana keys have a wrong length".to_owned()))
 }

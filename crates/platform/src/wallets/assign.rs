@@ -4,7 +4,7 @@ use coffer_domain::address::AddressKinds;
 use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{VaultId, WalletId};
 use coffer_domain::vault::VaultState;
-use coffer_domain::wallet::{Wallet, WalletState};
+use coffer_domain::wallet::Wallet;
 use coffer_store::wallets as rows;
 use coffer_store::{Tx, pools};
 use sha2::{Digest, Sha256};
@@ -35,13 +35,20 @@ pub struct Assigned {
 impl Platform {
     /// Gives the customer a wallet, or the one it has. Taking from the pool is one short transaction; an
     /// empty pool is filled first.
-    pub async fn assign_wallet(&self, caller: &Caller, new: NewWallet, once: Option<Once<'_, Assigned>>) -> Result<Answer<Assigned>, Error> {
+    pub async fn assign_wallet(
+        &self,
+        caller: &Caller,
+        new: NewWallet,
+        once: Option<Once<'_, Assigned>>,
+    ) -> Result<Answer<Assigned>, Error> {
         self.guard(caller.organization)?;
         if new.kinds.is_empty() {
             return Err(Error::validation("chains", "name at least one chain"));
         }
         loop {
-            let taken = transact!(self, tx, { self.try_assign(tx, caller, &new, once.as_ref()).await })?;
+            let taken = transact!(self, tx, {
+                self.try_assign(tx, caller, &new, once.as_ref()).await
+            })?;
             let _ = coffer_failpoint::hit("pool.take.after_commit", "");
             match taken {
                 Some(answer) => return Ok(answer),
@@ -51,15 +58,27 @@ impl Platform {
     }
 
     /// `None` when the pool is empty.
-    async fn try_assign(&self, tx: &mut Tx, caller: &Caller, new: &NewWallet, once: Option<&Once<'_, Assigned>>) -> Result<Option<Answer<Assigned>>, Error> {
+    async fn try_assign(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        new: &NewWallet,
+        once: Option<&Once<'_, Assigned>>,
+    ) -> Result<Option<Answer<Assigned>>, Error> {
         if let Some(answer) = self.replay(tx, caller, OPERATION, once).await? {
             return Ok(Some(answer));
         }
         let key = new.external_id.key(caller.organization);
         let assigned = match rows::by_external_key(tx, &key).await? {
-            Some(found) => Assigned { wallet: self.open_wallet(tx, found).await?, existing: true },
+            Some(found) => Assigned {
+                wallet: self.open_wallet(tx, found).await?,
+                existing: true,
+            },
             None => match self.take_from_pool(tx, caller, new).await? {
-                Some(wallet) => Assigned { wallet, existing: false },
+                Some(wallet) => Assigned {
+                    wallet,
+                    existing: false,
+                },
                 None => return Ok(None),
             },
         };
@@ -67,16 +86,36 @@ impl Platform {
         Ok(Some(Answer::Executed(assigned)))
     }
 
-    async fn take_from_pool(&self, tx: &mut Tx, caller: &Caller, new: &NewWallet) -> Result<Option<Wallet>, Error> {
-        let vault = self.vault_row(tx, caller.organization, new.vault).await?.vault;
+    async fn take_from_pool(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        new: &NewWallet,
+    ) -> Result<Option<Wallet>, Error> {
+        let vault = self
+            .vault_row(tx, caller.organization, new.vault)
+            .await?
+            .vault;
         if vault.state != VaultState::Open {
             return Err(Error::VaultAwaitingDrill(vault.id));
         }
-        let Some(sealed) = pools::take(tx, vault.id).await? else { return Ok(None) };
-        let entry = self.0.seals.open(sealed, |entry| format!("the pool entry {} of {}", entry.index, entry.vault))?;
-        if self.0.chains.wallet_version(caller.organization, vault.id, entry.index) > 0 {
+        let Some(sealed) = pools::take(tx, vault.id).await? else {
+            return Ok(None);
+        };
+        let entry = self.0.seals.open(sealed, |entry| {
+            format!("the pool entry {} of {}", entry.index, entry.vault)
+        })?;
+        if self
+            .0
+            .chains
+            .wallet_version(caller.organization, vault.id, entry.index)
+            > 0
+        {
             // An entry that was taken before and put back would give one address to two customers.
-            return Err(crate::seal::refused(format!("the pool entry {} of {}", entry.index, entry.vault)));
+            return Err(crate::seal::refused(format!(
+                "the pool entry {} of {}",
+                entry.index, entry.vault
+            )));
         }
         let all = rows::unpack_payloads(AddressKinds::ALL, &entry.payloads)?;
         let state = self.born_state(tx, &vault, &new.external_id).await?;
@@ -90,7 +129,10 @@ impl Platform {
             metadata: new.metadata.clone(),
             state,
             reason: None,
-            payloads: all.into_iter().filter(|payload| new.kinds.contains(payload.kind())).collect(),
+            payloads: all
+                .into_iter()
+                .filter(|payload| new.kinds.contains(payload.kind()))
+                .collect(),
             batch: None,
             created_by: caller.key,
             created_at_ms: self.now_ms(),
@@ -98,7 +140,8 @@ impl Platform {
         };
         let sealed = self.0.seals.seal(wallet);
         rows::insert_many(tx, std::slice::from_ref(&sealed)).await?;
-        self.queue_hooks(tx, &vault, std::slice::from_ref(&sealed)).await?;
+        self.queue_hooks(tx, &vault, std::slice::from_ref(&sealed))
+            .await?;
         let digest = Sha256::digest(&sealed.seal).into();
         let created = CreatedWallets::of(vault.id, std::iter::once(entry.index), digest);
         let record = Entry {
@@ -107,14 +150,16 @@ impl Platform {
             actor: &caller.actor(),
             action: "wallet.created",
             object: sealed.value.id.to_string(),
-            changes: Changes { versions: Vec::new(), created: Some(created) },
+            changes: Changes {
+                versions: Vec::new(),
+                created: Some(created),
+            },
             data: serde_json::json!({ "state": state.name() }),
         };
         append(tx, &self.0.seals, record).await?;
         if coffer_failpoint::hit("pool.take.before_commit", "") == coffer_failpoint::Outcome::Fail {
             return Err(Error::StoreUnavailable("failpoint".to_owned()));
         }
-        debug_assert!(matches!(state, WalletState::Pending | WalletState::Active));
         Ok(Some(sealed.value))
     }
 }

@@ -30,7 +30,9 @@ impl Platform {
             if let Some(answer) = self.replay(tx, caller, operation, once.as_ref()).await? {
                 return Ok(answer);
             }
-            let found = rows::lock(tx, id).await?.ok_or_else(|| Error::not_found("wallet", id))?;
+            let found = rows::lock(tx, id)
+                .await?
+                .ok_or_else(|| Error::not_found("wallet", id))?;
             let wallet = self.open_wallet(tx, found).await?;
             if wallet.organization != caller.organization {
                 return Err(Error::not_found("wallet", id));
@@ -38,8 +40,11 @@ impl Platform {
             if wallet.created_by == caller.key {
                 return Err(Error::SameActor);
             }
-            let wallet = self.apply_decision(tx, wallet, decision, reason.clone(), &caller.actor()).await?;
-            self.keep(tx, caller, operation, once.as_ref(), &wallet).await?;
+            let wallet = self
+                .apply_decision(tx, wallet, decision, reason.clone(), &caller.actor())
+                .await?;
+            self.keep(tx, caller, operation, once.as_ref(), &wallet)
+                .await?;
             Ok(Answer::Executed(wallet))
         })
     }
@@ -53,7 +58,10 @@ impl Platform {
         reason: Option<String>,
         actor: &str,
     ) -> Result<Wallet, Error> {
-        let state = wallet.state.decide(decision).map_err(|error| Error::StateConflict(error.to_string()))?;
+        let state = wallet
+            .state
+            .decide(decision)
+            .map_err(|error| Error::StateConflict(error.to_string()))?;
         let expected = wallet.version;
         wallet.state = state;
         wallet.reason = reason;
@@ -75,7 +83,9 @@ impl Platform {
             data: serde_json::json!({ "reason": wallet.reason }),
         };
         append(tx, &self.0.seals, entry).await?;
-        if coffer_failpoint::hit("wallet.transition.before_commit", "") == coffer_failpoint::Outcome::Fail {
+        if coffer_failpoint::hit("wallet.transition.before_commit", "")
+            == coffer_failpoint::Outcome::Fail
+        {
             return Err(Error::StoreUnavailable("failpoint".to_owned()));
         }
         Ok(wallet)
@@ -88,7 +98,10 @@ fn validate(decision: Decision, reason: Option<&str>) -> Result<(), Error> {
         return Err(Error::validation("reason", "a rejection needs a reason"));
     }
     if given > MAX_REASON_BYTES {
-        return Err(Error::validation("reason", format!("at most {MAX_REASON_BYTES} bytes")));
+        return Err(Error::validation(
+            "reason",
+            format!("at most {MAX_REASON_BYTES} bytes"),
+        ));
     }
     Ok(())
 }

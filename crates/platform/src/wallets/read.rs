@@ -37,7 +37,9 @@ impl Platform {
         match self.find_wallet(caller, id).await? {
             Some(wallet) => Ok(wallet),
             // An id that the audit knows and the table does not is a row that was deleted.
-            None if self.0.chains.knows_wallet(caller.organization, id) => Err(refused(id.to_string())),
+            None if self.0.chains.knows_wallet(caller.organization, id) => {
+                Err(refused(id.to_string()))
+            }
             None => Err(Error::not_found("wallet", id)),
         }
     }
@@ -47,7 +49,9 @@ impl Platform {
         // A row read just before another process changed it looks old; the second look does not.
         for _ in 0..2 {
             let mut tx = self.0.db.read().await?;
-            let Some(found) = rows::by_id(&mut tx, id).await? else { return Ok(None) };
+            let Some(found) = rows::by_id(&mut tx, id).await? else {
+                return Ok(None);
+            };
             last = self.open_wallet(&mut tx, found).await;
             if !matches!(last, Err(Error::Integrity { .. })) {
                 break;
@@ -56,11 +60,17 @@ impl Platform {
         Ok(Some(last?).filter(|wallet| wallet.organization == caller.organization))
     }
 
-    pub async fn wallet_by_external_id(&self, caller: &Caller, external_id: &ExternalId) -> Result<Option<Wallet>, Error> {
+    pub async fn wallet_by_external_id(
+        &self,
+        caller: &Caller,
+        external_id: &ExternalId,
+    ) -> Result<Option<Wallet>, Error> {
         self.guard(caller.organization)?;
         let mut tx = self.0.db.read().await?;
         let key = external_id.key(caller.organization);
-        let Some(found) = rows::by_external_key(&mut tx, &key).await? else { return Ok(None) };
+        let Some(found) = rows::by_external_key(&mut tx, &key).await? else {
+            return Ok(None);
+        };
         let id = match &found {
             Ok(sealed) => sealed.value.id,
             Err((id, _)) => *id,
@@ -74,11 +84,17 @@ impl Platform {
     }
 
     /// The wallet of an address. The index table is believed only as far as the wallet's sealed row confirms it.
-    pub async fn wallet_by_address(&self, caller: &Caller, address: &ParsedAddress) -> Result<Wallet, Error> {
+    pub async fn wallet_by_address(
+        &self,
+        caller: &Caller,
+        address: &ParsedAddress,
+    ) -> Result<Wallet, Error> {
         self.guard(caller.organization)?;
         let mut tx = self.0.db.read().await?;
         let unknown = || Error::not_found("address", "of this organization");
-        let id = rows::id_by_address(&mut tx, &address.payload).await?.ok_or_else(unknown)?;
+        let id = rows::id_by_address(&mut tx, &address.payload)
+            .await?
+            .ok_or_else(unknown)?;
         drop(tx);
         let wallet = match self.wallet(caller, id).await {
             Err(Error::NotFound { .. }) => return Err(unknown()),
@@ -88,16 +104,33 @@ impl Platform {
             return Err(refused(format!("the address index's entry for {id}")));
         }
         let vault = self.vault(caller, wallet.vault).await?;
-        if address.serves(vault.bitcoin_network) { Ok(wallet) } else { Err(unknown()) }
+        if address.serves(vault.bitcoin_network) {
+            Ok(wallet)
+        } else {
+            Err(unknown())
+        }
     }
 
-    pub async fn wallets(&self, caller: &Caller, filter: &WalletFilter, after: Option<WalletId>, limit: u32) -> Result<Page<Wallet>, Error> {
+    pub async fn wallets(
+        &self,
+        caller: &Caller,
+        filter: &WalletFilter,
+        after: Option<WalletId>,
+        limit: u32,
+    ) -> Result<Page<Wallet>, Error> {
         self.guard(caller.organization)?;
-        let filter = rows::Filter { vault: filter.vault, state: filter.state };
+        let filter = rows::Filter {
+            vault: filter.vault,
+            state: filter.state,
+        };
         let mut tx = self.0.db.read().await?;
         let found = rows::page(&mut tx, caller.organization, &filter, after, limit).await?;
         let full = found.len() == limit as usize;
-        let mut page = Page { items: Vec::with_capacity(found.len()), refused: Vec::new(), next: None };
+        let mut page = Page {
+            items: Vec::with_capacity(found.len()),
+            refused: Vec::new(),
+            next: None,
+        };
         for found in found {
             let id = match &found {
                 Ok(sealed) => sealed.value.id,
@@ -108,7 +141,9 @@ impl Platform {
                 Ok(wallet) => page.items.push(wallet),
                 Err(Error::Integrity { .. }) => match self.wallet(caller, id).await {
                     Ok(wallet) => page.items.push(wallet),
-                    Err(Error::Integrity { .. } | Error::NotFound { .. }) => page.refused.push(Refused { id }),
+                    Err(Error::Integrity { .. } | Error::NotFound { .. }) => {
+                        page.refused.push(Refused { id })
+                    }
                     Err(other) => return Err(other),
                 },
                 Err(other) => return Err(other),
@@ -124,9 +159,16 @@ impl Platform {
         if wallet.id != WalletId::of_index(wallet.vault, wallet.index) {
             return Err(refused(wallet.id.to_string()));
         }
-        let latest = || self.0.chains.wallet_version(wallet.organization, wallet.vault, wallet.index);
+        let latest = || {
+            self.0
+                .chains
+                .wallet_version(wallet.organization, wallet.vault, wallet.index)
+        };
         if latest() < wallet.version {
-            self.0.chains.catch_up(tx, &self.0.seals, wallet.organization).await?;
+            self.0
+                .chains
+                .catch_up(tx, &self.0.seals, wallet.organization)
+                .await?;
         }
         if latest() != wallet.version {
             return Err(refused(wallet.id.to_string()));

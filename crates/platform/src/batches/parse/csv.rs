@@ -168,7 +168,7 @@ enum State {
 }
 
 /// The current record, and what it takes to find the next.
-struct Records {
+pub(super) struct Records {
     delimiter: u8,
     max_bytes: usize,
     max_fields: usize,
@@ -183,14 +183,14 @@ struct Records {
     bytes: Vec<u8>,
     /// Where each field ends; only as many as a header may have.
     ends: Vec<usize>,
-    count: usize,
+    pub(super) count: usize,
     was_quoted: bool,
     stray_text: Option<usize>,
     line: u64,
 }
 
 impl Records {
-    fn new(delimiter: u8, max_bytes: usize, max_fields: usize) -> Self {
+    pub(super) fn new(delimiter: u8, max_bytes: usize, max_fields: usize) -> Self {
         Self {
             delimiter,
             max_bytes,
@@ -209,7 +209,7 @@ impl Records {
         }
     }
 
-    fn field(&self, position: usize) -> &[u8] {
+    pub(super) fn field(&self, position: usize) -> &[u8] {
         let start = position
             .checked_sub(1)
             .map_or(0, |before| self.ends[before]);
@@ -217,7 +217,7 @@ impl Records {
     }
 
     /// Reads the next record that is no blank line; `false` at the end of the file.
-    fn next<R: Read>(&mut self, source: &mut Source<R>) -> Result<bool, UploadError> {
+    pub(super) fn next<R: Read>(&mut self, source: &mut Source<R>) -> Result<bool, UploadError> {
         loop {
             if !self.read_record(source)? {
                 return Ok(false);

@@ -1,0 +1,121 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::values;
+
+#[derive(Subcommand)]
+pub(crate) enum WalletCommand {
+    /// Show one wallet, by its id or by your own id of the customer.
+    Show(WalletShowArgs),
+    /// List wallets.
+    List(ListArgs),
+    /// Make one wallet, at once, from the vault's pool of ready addresses.
+    Assign(AssignArgs),
+    /// Let a pending wallet show its addresses.
+    Activate {
+        #[arg(value_name = "ID", value_parser = values::wallet_id)]
+        id: String,
+        /// Kept in the audit chain.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Refuse a pending wallet for good.
+    Reject {
+        #[arg(value_name = "ID", value_parser = values::wallet_id)]
+        id: String,
+        /// Kept in the audit chain.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WalletShowArgs {
+    #[arg(value_name = "ID", value_parser = values::wallet_id)]
+    pub id: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub external_id: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    #[arg(long, value_name = "TEXT")]
+    pub external_id: Option<String>,
+    /// pending, active or rejected.
+    #[arg(long)]
+    pub state: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = values::vault_id)]
+    pub vault: Option<String>,
+    /// Wallets per page [default: 50, with --all 1000].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
+    /// Go on where an earlier answer's next_cursor says.
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// All pages, not only one.
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct AssignArgs {
+    /// Your own id of the customer; unique. Asking again gives the same wallet.
+    #[arg(value_name = "EXTERNAL_ID")]
+    pub external_id: String,
+    #[arg(long)]
+    pub label: Option<String>,
+    /// A JSON object kept with the wallet.
+    #[arg(long, value_name = "JSON", value_parser = values::json_object)]
+    pub metadata: Option<serde_json::Value>,
+    #[arg(long, value_name = "ID", value_parser = values::vault_id)]
+    pub vault: Option<String>,
+    #[arg(long, value_delimiter = ',', value_parser = values::CHAINS)]
+    pub chains: Vec<String>,
+    #[arg(long, value_name = "KEY", value_parser = values::idempotency_key)]
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AddressCommand {
+    /// Show the wallet that an address belongs to.
+    Lookup {
+        #[arg(value_name = "ADDRESS", value_parser = values::address)]
+        address: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make an API key. It is shown once.
+    Create {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What it may do, parted by commas, such as batches:write,wallets:read.
+        #[arg(long, value_delimiter = ',', required = true)]
+        scopes: Vec<String>,
+        #[arg(long, value_name = "DAYS")]
+        expires_in_days: Option<u32>,
+    },
+    /// List API keys, without the keys themselves.
+    List,
+    /// End an API key at once.
+    Revoke {
+        #[arg(value_name = "ID", value_parser = values::key_id)]
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Recompute the whole audit chain here, from its first record to its head.
+    Verify(VerifyArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// A file of anchors kept apart from the database; without one, a cut tail cannot be seen.
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Option<PathBuf>,
+}

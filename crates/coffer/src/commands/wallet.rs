@@ -1,0 +1,199 @@
+use reqwest::Method;
+use reqwest::header::HeaderName;
+use serde_json::{Value, json};
+
+use super::Session;
+use super::pages::{self, PageQuery};
+use crate::args::{AssignArgs, ListArgs, WalletCommand, WalletShowArgs};
+use crate::client::Resource;
+use crate::error::{Failure, Kind};
+use crate::output::{Table, fields, items, member};
+
+/// The header of every call that may be repeated.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+pub(crate) async fn run(session: &Session, command: WalletCommand) -> Result<(), Failure> {
+    match command {
+        WalletCommand::Show(args) => show(session, &args).await,
+        WalletCommand::List(args) => list(session, args).await,
+        WalletCommand::Assign(args) => assign(session, args).await,
+        WalletCommand::Activate { id, reason } => {
+            let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
+            decide(session, &id, "activate", &body).await
+        }
+        WalletCommand::Reject { id, reason } => {
+            decide(session, &id, "reject", &json!({"reason": reason})).await
+        }
+    }
+}
+
+async fn show(session: &Session, args: &WalletShowArgs) -> Result<(), Failure> {
+    let wallet = match (&args.id, &args.external_id) {
+        (Some(id), _) => session.client.get(Resource::at(&["wallets", id])).await?,
+        (None, external_id) => {
+            by_external_id(session, external_id.as_deref().unwrap_or_default()).await?
+        }
+    };
+    print(session, &wallet)
+}
+
+async fn by_external_id(session: &Session, external_id: &str) -> Result<Value, Failure> {
+    let query = [("external_id", external_id)];
+    let page = session
+        .client
+        .get(Resource::with(&["wallets"], &query))
+        .await?;
+    let refused = page["refused"].as_array().cloned().unwrap_or_default();
+    pages::Rest {
+        next_cursor: None,
+        refused,
+    }
+    .into_result()?;
+    items(&page).first().cloned().ok_or_else(|| {
+        Failure::new(
+            Kind::Refused,
+            format!("no wallet has the external id {external_id:?}"),
+            "`coffer wallet assign` makes one; `coffer wallet list` shows what there is",
+        )
+    })
+}
+
+async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
+    let limit = args
+        .limit
+        .unwrap_or(if args.all { 1000 } else { 50 })
+        .to_string();
+    let mut filters = vec![("limit", limit.as_str())];
+    for (name, value) in [
+        ("external_id", &args.external_id),
+        ("state", &args.state),
+        ("vault", &args.vault),
+    ] {
+        if let Some(value) = value {
+            filters.push((name, value));
+        }
+    }
+    let query = PageQuery {
+        path: &["wallets"],
+        filters,
+        cursor: args.cursor,
+        all: args.all,
+    };
+    pages::print(session, query, table).await?.into_result()
+}
+
+fn table(wallets: &[Value]) -> String {
+    let mut table = Table::new(&["ID", "EXTERNAL ID", "STATE", "INDEX", "ADDRESSES", "LABEL"]);
+    for wallet in wallets {
+        let addresses = wallet["addresses"].as_array().map_or(0, Vec::len);
+        table.row([
+            member(wallet, "id"),
+            member(wallet, "external_id"),
+            member(wallet, "state"),
+            wallet["index"].to_string(),
+            addresses.to_string(),
+            member(wallet, "label"),
+        ]);
+    }
+    table.render()
+}
+
+async fn assign(session: &Session, args: AssignArgs) -> Result<(), Failure> {
+    let mut body = json!({"external_id": args.external_id});
+    for (name, value) in [
+        ("label", args.label.map(Value::from)),
+        ("metadata", args.metadata),
+        ("vault_id", args.vault.map(Value::from)),
+        (
+            "chains",
+            (!args.chains.is_empty()).then(|| args.chains.into()),
+        ),
+    ] {
+        if let Some(value) = value {
+            body[name] = value;
+        }
+    }
+    let mut request = session
+        .client
+        .request(Method::POST, Resource::at(&["wallets"]))
+        .json(&body);
+    if let Some(key) = &args.idempotency_key {
+        request = request.header(IDEMPOTENCY_KEY, key);
+    }
+    let wallet = session.client.call(request).await.map_err(|failure| {
+        if failure.kind() == Kind::Unreachable {
+            return failure
+                .advise("when `coffer serve` runs again, repeat this: it gives the same wallet");
+        }
+        failure
+    })?;
+    print(session, &wallet)?;
+    if wallet["existing"] == true {
+        session.out.note("This wallet existed already.");
+    }
+    Ok(())
+}
+
+async fn decide(session: &Session, id: &str, verb: &str, body: &Value) -> Result<(), Failure> {
+    let path = ["wallets", id, verb];
+    let wallet = session
+        .client
+        .send(Method::POST, Resource::at(&path), Some(body))
+        .await?;
+    print(session, &wallet)
+}
+
+fn print(session: &Session, wallet: &Value) -> Result<(), Failure> {
+    session.out.answer(wallet, || describe(wallet))?;
+    Ok(())
+}
+
+pub(crate) fn describe(wallet: &Value) -> String {
+    let mut text = fields(&[
+        ("id", member(wallet, "id")),
+        ("external id", member(wallet, "external_id")),
+        ("label", member(wallet, "label")),
+        ("state", member(wallet, "state")),
+        ("reason", member(wallet, "reason")),
+        ("vault", member(wallet, "vault_id")),
+        ("index", wallet["index"].to_string()),
+        ("batch", member(wallet, "batch_id")),
+        ("metadata", member(wallet, "metadata")),
+        ("created", member(wallet, "created_at")),
+    ]);
+    let addresses = wallet["addresses"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    if addresses.is_empty() {
+        text.push_str("\nIts addresses are shown once it is active.\n");
+        return text;
+    }
+    let mut table = Table::new(&["CHAIN", "ADDRESS", "PATH"]);
+    for address in addresses {
+        table.row(["chain", "address", "path"].map(|name| member(address, name)));
+    }
+    text.push('\n');
+    text.push_str(&table.render());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wallet_that_is_not_active_says_why_there_is_no_address() {
+        let wallet = json!({"id": "wal_0", "state": "pending", "addresses": [], "index": 3});
+        let text = describe(&wallet);
+        assert!(text.contains("index  3"), "{text}");
+        assert!(text.contains("once it is active"), "{text}");
+    }
+
+    #[test]
+    fn a_label_cannot_leave_its_cell() {
+        let wallet = json!({"id": "wal_0", "label": "x\n\u{1b}[31mwal_1", "index": 0});
+        let text = table(&[wallet]);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(!text.contains('\u{1b}'));
+    }
+}
