@@ -178,7 +178,8 @@ watcher=$!
 # Only now: a child forked under a trap would lose a signal that comes before its own program begins.
 trap : INT TERM HUP
 exec 3<&- </dev/null
-status=0
+# `wait` also ends when a signal comes in; the program may have ended before it.
+wait "$child"; status=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
 kill "$watcher" 2>/dev/null
 [ -z "$trash" ] || rm -rf -- "$trash"

@@ -78,11 +78,9 @@ fn next_steps(facts: &Facts<'_>, header: &[String], rows: &[Vec<String>]) -> Str
             .and_then(|position| rows.first()?.get(position).cloned())
             .unwrap_or_default()
     };
-    let vault = demo
-        .mnemonic()
-        .ok()
-        .and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .unwrap_or_default();
+    let mnemonic = demo.mnemonic().unwrap_or_default();
+    let vault = mnemonic.file_stem().unwrap_or_default().display();
+    let mnemonic = mnemonic.display();
     let programs = demo.coffer.parent().unwrap_or(&demo.folder).display();
     let mut lines = vec![format!(
         "export PATH=\"{programs}:$PATH\" COFFER_API_KEY=\"$(cat '{folder}/api-key')\""
@@ -99,7 +97,9 @@ fn next_steps(facts: &Facts<'_>, header: &[String], rows: &[Vec<String>]) -> Str
         demo.root.display()
     ));
     lines.push(format!("{call} vault show {vault}"));
-    lines.push(format!("{call} vault drill --help    # prove the backup"));
+    lines.push(format!(
+        "{call} vault drill {vault} --mnemonic-file '{mnemonic}'"
+    ));
     lines.push(format!(
         "{}/docs    # the API's documentation, in a browser",
         facts.url
