@@ -127,7 +127,7 @@ fn bar(total: u64, unit: &str) -> ProgressBar {
     };
     let template = match total {
         0 => format!("{{msg:10}} {done}{named}  {{prefix}}"),
-        _ => format!("{{msg:10}} [{{bar:32}}] {{percent:>3}} %  {done}/{all}{named}  {{prefix}}"),
+        _ => format!("{{msg:10}} [{{wide_bar}}] {{percent:>3}} %  {done}/{all}{named}  {{prefix}}"),
     };
     let style = ProgressStyle::with_template(&template)
         .map(|style| style.progress_chars("=> "))
