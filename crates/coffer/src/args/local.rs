@@ -16,7 +16,8 @@ pub(crate) struct InitArgs {
     /// A file with the passphrase of the key file; without it the terminal is asked.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// sqlite: or postgres: address of the database [default: a SQLite file in the data folder].
+    /// sqlite: or postgres: address of the database [default: COFFER_DATABASE_URL, else a SQLite file
+    /// in the data folder].
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// The Bitcoin network of the first vault.
@@ -39,7 +40,8 @@ pub(crate) struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:8420].
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// sqlite: or postgres: address of the database [default: a SQLite file in the data folder].
+    /// sqlite: or postgres: address of the database [default: COFFER_DATABASE_URL, else a SQLite file
+    /// in the data folder].
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// What this process does [default: api,worker].
