@@ -1,1 +1,75 @@
-fn main() {}
+//! `cargo xtask`: everything a person or a CI machine does with this repository.
+//!
+//! `demo` shows the main job, `test` sets up and runs every test, `check` is what CI runs, `tidy`
+//! enforces the house style, `bench` and `crash` hand over to `coffer-testkit`.
+//!
+//! It depends on nothing of the product and on a handful of small crates, so that it builds in
+//! seconds on a fresh machine; whatever is heavy is done by running other programs. What it starts
+//! it also stops, however it ends itself: see `process::Guarded`.
+
+mod check;
+mod demo;
+mod postgres;
+mod process;
+mod repo;
+mod test;
+mod testkit;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Demo, tests and checks of Coffer",
+    version
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set up everything, create 10,000 wallets from a file, check a sample, say what to try next
+    Demo(demo::Options),
+    /// Set up everything and run every test, on SQLite and on a PostgreSQL started for it
+    Test(test::Options),
+    /// What CI runs: format, lints, tidy, every test, and cargo deny where it is installed
+    Check(test::Options),
+    /// Check the rules of the house style that a machine can check
+    Tidy,
+    /// Start a throw-away PostgreSQL and run a command with `COFFER_TEST_POSTGRES_URL` set
+    Postgres(postgres::Options),
+    /// Measure a job of `coffer` against its baselines (release build)
+    Bench(testkit::BenchOptions),
+    /// Kill the programs at named failpoints and at random moments, and compare the results
+    Crash(testkit::CrashOptions),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let root = repo::root()?;
+    match command {
+        Command::Demo(options) => demo::run(&root, &options),
+        Command::Test(options) => test::run(&root, &options),
+        Command::Check(options) => check::run(&root, &options),
+        Command::Tidy => tidy::run(&root),
+        Command::Postgres(options) => postgres::run(&root, &options),
+        Command::Bench(options) => testkit::bench(&root, &options),
+        Command::Crash(options) => testkit::crash(&root, &options),
+    }
+}

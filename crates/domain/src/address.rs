@@ -124,7 +124,7 @@ pub const SOLANA_INDEXES_PER_ACCOUNT: u32 = 1 << 25;
 /// 2²⁵ numbers: account 0 has the paths that every Solana wallet shows first.
 #[must_use]
 pub fn solana_child(account: u32, index: u32) -> Option<u32> {
-    (account < 64 && index < SOLANA_INDEXES_PER_ACCOUNT).then(|| (account << 25) | index)
+    (account < 64 && index < SOLANA_INDEXES_PER_ACCOUNT).then_some((account << 25) | index)
 }
 
 impl FromStr for AddressKind {

@@ -6,15 +6,24 @@
 //! Deliberately not here: keys (`keys`), the process (`signer`), any policy.
 //! Calls block; callers run them where blocking is allowed.
 
+mod client;
 mod descriptor;
 mod drill;
+mod encoding;
 mod error;
 mod signer;
-mod wire;
+pub mod wire;
 
+pub use client::{ANSWER_TIME_OUT, DESCRIPTOR_KINDS, SignerClient};
 pub use descriptor::{
     AccountDescriptor, AccountSpec, DescriptorError, SignedDescriptor, descriptors_digest,
 };
-pub use drill::{DrillChallenge, DrillProof, DrillSample};
+pub use drill::{
+    DRILL_JSON_LIMIT_BYTES, DRILL_SAMPLES_MAX, DrillChallenge, DrillFormatError, DrillProof,
+    DrillSample,
+};
 pub use error::SignerError;
 pub use signer::{SealKey, Signer, SignerIdentity};
+
+#[cfg(test)]
+mod tests;

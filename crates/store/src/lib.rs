@@ -1,1 +1,38 @@
-//! 
+//! The database: one SQL text for SQLite and PostgreSQL, migrations, rows ↔ domain values.
+//!
+//! Guarantees: a [`Tx`] that is dropped is rolled back; a COMMIT once begun is never cancelled; a broken
+//! constraint, a serialization failure and a lost commit are told apart in [`StoreError`]; a schema
+//! newer than this program is refused.
+//! Deliberately not here: seals and audit rules (`platform` makes and checks them; this room stores
+//! their bytes), and any decision. SQL that the engines do not share lives in `dialect.rs` alone.
+//! Cost: SQLite has one writer at a time; bulk inserts go through [`bulk`].
+
+pub mod allow_list;
+pub mod api_keys;
+pub mod audit;
+pub mod batches;
+pub mod bulk;
+pub mod chunks;
+mod db;
+mod dialect;
+pub mod drills;
+mod error;
+pub mod hook_jobs;
+pub mod idempotency;
+mod migrate;
+pub mod organizations;
+pub mod pools;
+mod row;
+pub mod vaults;
+pub mod wallets;
+
+pub use db::{Db, Engine, Tx};
+pub use error::{Constraint, StoreError};
+pub use row::{Param, Row};
+
+/// A stored value with the MAC that `platform` put on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed<T> {
+    pub value: T,
+    pub seal: Vec<u8>,
+}

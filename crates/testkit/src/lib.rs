@@ -1,1 +1,12 @@
-//! 
+//! What the tests and benchmarks share: a whole installation in a temporary folder, on either engine.
+//!
+//! Real parts only: the `coffer-signer` program, SQLite files, databases made on a real PostgreSQL server.
+//! A part that is missing is a failure that says what to do, never a test passed over.
+//! Development only; nothing of this is in the product.
+
+pub mod database;
+pub mod installation;
+pub mod programs;
+
+pub use database::{Engine, TestDatabase};
+pub use installation::{Installation, ManualClock, MNEMONIC};

@@ -1,0 +1,4 @@
+//! The official vectors, counted, and an independent implementation.
+
+mod independent;
+mod vectors;

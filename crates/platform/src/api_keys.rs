@@ -1,0 +1,282 @@
+//! API keys: issued once, kept as a hash, checked in constant time, revoked for good.
+
+use coffer_domain::id::{ApiKeyId, OrganizationId};
+use coffer_store::api_keys::{self as rows, ApiKeyRow};
+use coffer_store::{Sealed, Tx};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::audit::{Changes, Entry, append};
+use crate::seal::{SealKeys, refused};
+use crate::transaction::transact;
+use crate::{Caller, Entropy, Error, Platform, Scope, clock};
+
+const PREFIX: &str = "cfr";
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const MAX_DAYS: u32 = 3650;
+
+/// An API key as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    pub created_at_ms: i64,
+    pub expires_at_ms: Option<i64>,
+    pub revoked_at_ms: Option<i64>,
+}
+
+/// A new key with its secret, which is shown this once.
+pub struct IssuedApiKey {
+    pub key: ApiKey,
+    /// `cfr_<key id>_<secret>`, both in hexadecimal.
+    pub token: Zeroizing<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    pub expires_in_days: Option<u32>,
+}
+
+/// The row of a new key and its token.
+pub(crate) fn issue(
+    entropy: &dyn Entropy,
+    now_ms: i64,
+    organization: OrganizationId,
+    new: &NewApiKey,
+) -> Result<(ApiKeyRow, Zeroizing<String>), Error> {
+    let id = ApiKeyId::new_v7(u64::try_from(now_ms).unwrap_or(0), clock::random(entropy)?);
+    let secret = Zeroizing::new(clock::random::<32>(entropy)?);
+    let hex_secret = Zeroizing::new(hex::encode(*secret));
+    let token = Zeroizing::new(format!(
+        "{PREFIX}_{}_{}",
+        hex::encode(id.as_bytes()),
+        hex_secret.as_str()
+    ));
+    let scopes: Vec<&str> = new.scopes.iter().map(|scope| scope.name()).collect();
+    let row = ApiKeyRow {
+        id,
+        organization,
+        name: new.name.clone(),
+        secret_hash: Sha256::digest(*secret).into(),
+        scopes: scopes.join(" "),
+        created_at_ms: now_ms,
+        expires_at_ms: new
+            .expires_in_days
+            .map(|days| now_ms + i64::from(days) * DAY_MS),
+        revoked_at_ms: None,
+        version: 1,
+    };
+    Ok((row, token))
+}
+
+fn parse_token(token: &str) -> Option<(ApiKeyId, Zeroizing<Vec<u8>>)> {
+    let mut parts = token.splitn(3, '_');
+    let (prefix, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
+    let id: [u8; 16] = hex::decode(id).ok()?.try_into().ok()?;
+    let secret = Zeroizing::new(hex::decode(secret).ok()?);
+    (prefix == PREFIX && secret.len() == 32).then(|| (ApiKeyId::from_bytes(id), secret))
+}
+
+fn view(row: &ApiKeyRow) -> Result<ApiKey, Error> {
+    let scopes: Result<Vec<Scope>, String> = row
+        .scopes
+        .split(' ')
+        .filter(|name| !name.is_empty())
+        .map(str::parse)
+        .collect();
+    Ok(ApiKey {
+        id: row.id,
+        name: row.name.clone(),
+        scopes: scopes.map_err(Error::Internal)?,
+        created_at_ms: row.created_at_ms,
+        expires_at_ms: row.expires_at_ms,
+        revoked_at_ms: row.revoked_at_ms,
+    })
+}
+
+impl Platform {
+    /// The caller behind a token; `None` for every token that does not count, whatever the reason.
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Error> {
+        let Some((id, secret)) = parse_token(token) else {
+            return Ok(None);
+        };
+        let mut tx = self.0.db.read().await?;
+        let Some(sealed) = rows::by_id(&mut tx, id).await? else {
+            return Ok(None);
+        };
+        let row = self.open_key(&mut tx, sealed).await?;
+        let hash: [u8; 32] = Sha256::digest(secret.as_slice()).into();
+        let matches: bool = hash.ct_eq(&row.secret_hash).into();
+        let live =
+            row.revoked_at_ms.is_none() && row.expires_at_ms.is_none_or(|end| self.now_ms() < end);
+        if !matches || !live {
+            return Ok(None);
+        }
+        let scopes = view(&row)?.scopes;
+        Ok(Some(Caller {
+            organization: row.organization,
+            key: row.id,
+            scopes,
+        }))
+    }
+
+    /// Seal and version of a key. A key whose organization is locked still authenticates, so that its
+    /// holder can read the audit; every other use case refuses the organization by itself.
+    async fn open_key(&self, tx: &mut Tx, sealed: Sealed<ApiKeyRow>) -> Result<ApiKeyRow, Error> {
+        let row = self.0.seals.open(sealed, |row| row.id.to_string())?;
+        match self
+            .check_version(tx, row.organization, &row.id.to_string(), row.version)
+            .await
+        {
+            Ok(()) | Err(Error::AuditBroken { .. }) => Ok(row),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether `version` is what the audit chain says is the latest of `object`.
+    pub(crate) async fn check_version(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+        object: &str,
+        version: u32,
+    ) -> Result<(), Error> {
+        if self.0.chains.object_version(organization, object) < version {
+            self.0
+                .chains
+                .catch_up(tx, &self.0.seals, organization)
+                .await?;
+        }
+        if self.0.chains.object_version(organization, object) == version {
+            return Ok(());
+        }
+        Err(refused(object.to_owned()))
+    }
+
+    pub async fn create_api_key(
+        &self,
+        caller: &Caller,
+        new: NewApiKey,
+    ) -> Result<IssuedApiKey, Error> {
+        self.guard(caller.organization)?;
+        validate(caller, &new)?;
+        let (row, token) = issue(
+            self.0.entropy.as_ref(),
+            self.now_ms(),
+            caller.organization,
+            &new,
+        )?;
+        transact!(self, tx, {
+            insert(tx, &self.0.seals, row.clone(), &caller.actor()).await
+        })?;
+        Ok(IssuedApiKey {
+            key: view(&row)?,
+            token,
+        })
+    }
+
+    pub async fn list_api_keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        let mut keys = Vec::new();
+        for sealed in rows::of_organization(&mut tx, caller.organization).await? {
+            keys.push(view(&self.open_key(&mut tx, sealed).await?)?);
+        }
+        Ok(keys)
+    }
+
+    /// Revokes a key for good; revoking it again changes nothing.
+    pub async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<(), Error> {
+        self.guard(caller.organization)?;
+        transact!(self, tx, {
+            let sealed = rows::by_id(tx, id)
+                .await?
+                .filter(|sealed| sealed.value.organization == caller.organization);
+            let sealed = sealed.ok_or_else(|| Error::not_found("API key", id))?;
+            let mut row = self.open_key(tx, sealed).await?;
+            if row.revoked_at_ms.is_some() {
+                return Ok(());
+            }
+            let expected = row.version;
+            row.revoked_at_ms = Some(self.now_ms());
+            row.version += 1;
+            let entry = Entry {
+                organization: caller.organization,
+                at_ms: self.now_ms(),
+                actor: &caller.actor(),
+                action: "api_key.revoked",
+                object: id.to_string(),
+                changes: Changes::version(id, row.version),
+                data: (),
+            };
+            rows::update(tx, &self.0.seals.seal(row), expected).await?;
+            append(tx, &self.0.seals, entry).await?;
+            Ok(())
+        })
+    }
+}
+
+/// Stores a new key with its audit record.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    seals: &SealKeys,
+    row: ApiKeyRow,
+    actor: &str,
+) -> Result<(), Error> {
+    #[derive(serde::Serialize)]
+    struct Created<'a> {
+        name: &'a str,
+        scopes: &'a str,
+        expires_at: Option<i64>,
+    }
+    let sealed = seals.seal(row);
+    let row = &sealed.value;
+    rows::insert(tx, &sealed).await?;
+    let entry = Entry {
+        organization: row.organization,
+        at_ms: row.created_at_ms,
+        actor,
+        action: "api_key.created",
+        object: row.id.to_string(),
+        changes: Changes::version(row.id, row.version),
+        data: Created {
+            name: &row.name,
+            scopes: &row.scopes,
+            expires_at: row.expires_at_ms,
+        },
+    };
+    append(tx, seals, entry).await?;
+    Ok(())
+}
+
+fn validate(caller: &Caller, new: &NewApiKey) -> Result<(), Error> {
+    if new.name.trim().is_empty() || new.name.len() > 100 {
+        return Err(Error::validation("name", "give 1 to 100 bytes"));
+    }
+    if new.scopes.is_empty() {
+        return Err(Error::validation("scopes", "give at least one scope"));
+    }
+    if new
+        .expires_in_days
+        .is_some_and(|days| days == 0 || days > MAX_DAYS)
+    {
+        return Err(Error::validation(
+            "expires_in_days",
+            format!("give 1 to {MAX_DAYS} days, or leave it out"),
+        ));
+    }
+    match new.scopes.iter().find(|scope| !caller.may(**scope)) {
+        Some(scope) => Err(Error::validation(
+            "scopes",
+            format!(
+                "you cannot give away {}, which you do not have",
+                scope.name()
+            ),
+        )),
+        None => Ok(()),
+    }
+}

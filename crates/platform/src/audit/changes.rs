@@ -1,0 +1,61 @@
+//! What a record says about sealed objects: their new versions, and the wallets created.
+
+use coffer_domain::id::VaultId;
+use serde::{Deserialize, Serialize};
+
+/// The part of a record's payload from which [`super::Chains`] learns versions. It is part of the hash.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Changes {
+    /// Object id and its new version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<(String, u32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<CreatedWallets>,
+}
+
+/// Wallets born at version 1: runs of indexes as (first, count).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreatedWallets {
+    pub vault: String,
+    pub runs: Vec<(u32, u32)>,
+    /// SHA-256 over the wallets' seals in the order of their indexes, in hexadecimal.
+    pub seals_sha256: String,
+}
+
+impl Changes {
+    pub(crate) fn version(object: impl ToString, version: u32) -> Self {
+        Self {
+            versions: vec![(object.to_string(), version)],
+            created: None,
+        }
+    }
+
+    pub(crate) fn and(mut self, object: impl ToString, version: u32) -> Self {
+        self.versions.push((object.to_string(), version));
+        self
+    }
+}
+
+impl CreatedWallets {
+    /// From indexes in rising order, with the digest of their wallets' seals.
+    pub(crate) fn of(
+        vault: VaultId,
+        indexes: impl Iterator<Item = u32>,
+        seals_sha256: [u8; 32],
+    ) -> Self {
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for index in indexes {
+            match runs.last_mut() {
+                Some((first, count)) if *first + *count == index => *count += 1,
+                _ => runs.push((index, 1)),
+            }
+        }
+        Self {
+            vault: vault.to_string(),
+            runs,
+            seals_sha256: hex::encode(seals_sha256),
+        }
+    }
+}

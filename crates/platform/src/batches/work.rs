@@ -1,0 +1,370 @@
+//! Working on one chunk: lease, derive, verify, seal, commit.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use coffer_domain::address::AddressKinds;
+use coffer_domain::batch::{Batch, BatchEvent, BatchState};
+use coffer_domain::id::WalletId;
+use coffer_domain::vault::Vault;
+use coffer_domain::wallet::{Wallet, WalletState};
+use coffer_store::chunks::{self, LeasedChunk, Retry};
+use coffer_store::{Sealed, Tx, batches, wallets};
+use sha2::{Digest, Sha256};
+
+use super::outcome::Outcome;
+use super::rows::{self, GoodRow, Row};
+use crate::audit::{Changes, CreatedWallets, Entry, append};
+use crate::gates::state_at_birth;
+use crate::transaction::transact;
+use crate::vaults::{AccountKeys, Derived};
+use crate::{Error, Platform, blocking};
+
+/// Longer than any chunk takes; fencing, not time, is what keeps two workers apart.
+const LEASE_MS: i64 = 30_000;
+/// Times that a chunk is tried as a whole before its rows are tried one by one.
+pub(crate) const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE_MS: i64 = 200;
+const LONGEST_PAUSE_MS: i64 = 30_000;
+
+/// What a worker found to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Worked {
+    /// A chunk was taken; there may be more.
+    Chunk,
+    Nothing,
+}
+
+/// A chunk ready to be committed, but for what only the transaction can know.
+struct Prepared {
+    vault: Vault,
+    /// Good rows: number and row.
+    good: Vec<(u32, GoodRow)>,
+    bad: u32,
+    derived: Derived,
+    /// Rows given up, with the reason.
+    dead: Vec<(u32, String)>,
+}
+
+impl Platform {
+    /// Takes the next chunk that is due, and brings it to its end or gives it back.
+    pub(crate) async fn work_on_chunk(&self) -> Result<Worked, Error> {
+        let now = self.now_ms();
+        let leased = transact!(self, tx, {
+            Ok(chunks::claim(tx, &self.0.instance, now, now + LEASE_MS).await?)
+        })?;
+        let Some(leased) = leased else {
+            return Ok(Worked::Nothing);
+        };
+        let _ = coffer_failpoint::hit("chunk.claimed", "");
+        let task = {
+            let platform = self.clone();
+            let leased = leased.clone();
+            tokio::spawn(async move { platform.process(&leased).await })
+        };
+        let result = match task.await {
+            Ok(result) => result,
+            Err(panicked) => Err(Error::Internal(format!("a worker ended early: {panicked}"))),
+        };
+        if let Err(error) = result {
+            self.give_back(&leased, &error).await?;
+        }
+        Ok(Worked::Chunk)
+    }
+
+    async fn process(&self, leased: &LeasedChunk) -> Result<(), Error> {
+        let prepared = self.prepare(leased).await?;
+        let _ = coffer_failpoint::hit("chunk.verified", "");
+        let started = std::time::Instant::now();
+        transact!(self, tx, { self.commit_chunk(tx, leased, &prepared).await })?;
+        metrics::histogram!("coffer_chunk_commit_seconds").record(started.elapsed());
+        let _ = coffer_failpoint::hit("chunk.after_commit", "");
+        Ok(())
+    }
+
+    /// Everything that needs no transaction: open, derive, verify.
+    async fn prepare(&self, leased: &LeasedChunk) -> Result<Prepared, Error> {
+        let mut tx = self.0.db.read().await?;
+        let sealed = batches::by_id(&mut tx, leased.chunk.batch).await?;
+        let batch =
+            self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", leased.chunk.batch))?)?;
+        self.guard(batch.organization)?;
+        let row = self
+            .vault_row(&mut tx, batch.organization, batch.vault)
+            .await?;
+        drop(tx);
+        let account = self.account_keys(&row)?;
+        let platform = self.clone();
+        let leased = leased.clone();
+        blocking(move || platform.prepare_rows(&leased, &batch, row.vault, &account)).await?
+    }
+
+    fn prepare_rows(
+        &self,
+        leased: &LeasedChunk,
+        batch: &Batch,
+        vault: Vault,
+        account: &Arc<AccountKeys>,
+    ) -> Result<Prepared, Error> {
+        let chunk = &leased.chunk;
+        let mut good = Vec::with_capacity(chunk.row_count as usize);
+        let mut bad = 0;
+        for (number, row) in (chunk.first_row..).zip(rows::open(&self.0.seals, chunk)?) {
+            match row {
+                Row::Good(row) => good.push((number, row)),
+                Row::Bad { .. } => bad += 1,
+            }
+        }
+        let kinds = good
+            .iter()
+            .fold(AddressKinds::default(), |kinds, (_, row)| {
+                kinds.union(row.kinds)
+            });
+        let range = (batch.first_index + chunk.first_row - 1, chunk.row_count);
+        let derived = self
+            .0
+            .derivation
+            .derive(self.0.signer.as_ref(), account, kinds, range)?;
+        let _ = coffer_failpoint::hit("chunk.derived", "");
+        // The failpoint stands for whatever may go wrong with one row alone.
+        let row_fails = |row: &GoodRow| {
+            coffer_failpoint::hit("chunk.row", row.external_id.as_str())
+                == coffer_failpoint::Outcome::Fail
+        };
+        let mut dead = Vec::new();
+        if leased.attempts <= ATTEMPTS {
+            if let Some((number, _)) = good.iter().find(|(_, row)| row_fails(row)) {
+                return Err(Error::Internal(format!("row {number} failed")));
+            }
+        } else {
+            good.retain(
+                |(number, row)| match catch_unwind(AssertUnwindSafe(|| row_fails(row))) {
+                    Ok(false) => true,
+                    Ok(true) | Err(_) => {
+                        dead.push((
+                            *number,
+                            format!("dead: given up after {} attempts", leased.attempts),
+                        ));
+                        false
+                    }
+                },
+            );
+        }
+        Ok(Prepared {
+            vault,
+            good,
+            bad,
+            derived,
+            dead,
+        })
+    }
+
+    /// One transaction: wallets, outcome, counters, audit record.
+    async fn commit_chunk(
+        &self,
+        tx: &mut Tx,
+        leased: &LeasedChunk,
+        prepared: &Prepared,
+    ) -> Result<(), Error> {
+        let chunk = &leased.chunk;
+        if !chunks::lock_lease(tx, chunk.batch, chunk.number, leased.fence).await? {
+            metrics::counter!("coffer_lease_losses_total").increment(1);
+            tracing::warn!(batch = %chunk.batch, chunk = chunk.number, "the lease was taken over; this work is dropped");
+            return Ok(());
+        }
+        let mut batch = self.lock_batch(tx, chunk.batch).await?;
+        if batch.state.is_final() {
+            return Ok(());
+        }
+        let (born, existing) = self.split(tx, &batch, prepared).await?;
+        wallets::insert_many(tx, &born).await?;
+        self.queue_hooks(tx, &prepared.vault, &born).await?;
+        let outcome = Outcome {
+            existing,
+            dead: prepared.dead.clone(),
+        };
+        let (text, seal) = outcome.to_stored(&self.0.seals, chunk.batch, chunk.number);
+        chunks::finish(tx, chunk.batch, chunk.number, (&text, &seal)).await?;
+        let from = batch.state;
+        self.count(&mut batch, prepared, &born, &outcome)?;
+        batches::update_progress(tx, &batch, from).await?;
+        self.record_chunk(tx, leased, &batch, &born, &outcome)
+            .await?;
+        if coffer_failpoint::hit("chunk.before_commit", "") == coffer_failpoint::Outcome::Fail {
+            return Err(Error::StoreUnavailable("failpoint".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Wallets to be born, sealed, and rows whose external id has one already.
+    async fn split(
+        &self,
+        tx: &mut Tx,
+        batch: &Batch,
+        prepared: &Prepared,
+    ) -> Result<(Vec<Sealed<Wallet>>, Vec<(u32, String)>), Error> {
+        let keys: Vec<[u8; 16]> = prepared
+            .good
+            .iter()
+            .map(|(_, row)| row.external_id.key(batch.organization))
+            .collect();
+        let taken: HashMap<[u8; 16], WalletId> =
+            wallets::existing(tx, &keys).await?.into_iter().collect();
+        // The gate in force now, not the one when the chunk was begun.
+        let vault = self
+            .vault_row(tx, batch.organization, batch.vault)
+            .await?
+            .vault;
+        let allowed = self.allowed_at_birth(tx, &vault, &keys).await?;
+        let mut born = Vec::with_capacity(prepared.good.len());
+        let mut existing = Vec::new();
+        for ((number, row), key) in prepared.good.iter().zip(&keys) {
+            if let Some(id) = taken.get(key) {
+                existing.push((*number, id.to_string()));
+                continue;
+            }
+            let index = batch.first_index + number - 1;
+            let payloads = prepared.derived.of(index, row.kinds);
+            let wallet = Wallet {
+                id: WalletId::of_index(batch.vault, index),
+                organization: batch.organization,
+                vault: batch.vault,
+                index,
+                external_id: row.external_id.clone(),
+                label: row.label.clone(),
+                metadata: row.metadata.clone(),
+                state: state_at_birth(vault.gate.mode, allowed.contains(key)),
+                reason: None,
+                payloads: payloads
+                    .ok_or_else(|| Error::Internal(format!("index {index} was not derived")))?,
+                batch: Some(batch.id),
+                created_by: batch.created_by,
+                created_at_ms: self.now_ms(),
+                version: 1,
+            };
+            born.push(self.0.seals.seal(wallet));
+        }
+        Ok((born, existing))
+    }
+
+    fn count(
+        &self,
+        batch: &mut Batch,
+        prepared: &Prepared,
+        born: &[Sealed<Wallet>],
+        outcome: &Outcome,
+    ) -> Result<(), Error> {
+        let number = |count: usize| {
+            u32::try_from(count).map_err(|_| Error::Internal("a chunk of too many rows".to_owned()))
+        };
+        let (created, existing, dead) = (
+            number(born.len())?,
+            number(outcome.existing.len())?,
+            number(outcome.dead.len())?,
+        );
+        let now = self.now_ms();
+        batch.rows_created += created;
+        batch.rows_existing += existing;
+        batch.rows_failed += prepared.bad + dead;
+        batch.chunks_done += 1;
+        batch.started_at_ms = batch.started_at_ms.or(Some(now));
+        let event = if batch.chunks_done == batch.chunks_total {
+            batch.finished_at_ms = Some(now);
+            BatchEvent::AllDone {
+                any_failed: batch.rows_failed > 0,
+            }
+        } else {
+            BatchEvent::ChunkDone
+        };
+        batch.state = batch
+            .state
+            .apply(event)
+            .map_err(|error| Error::StateConflict(error.to_string()))?;
+        let counted = [
+            ("created", created),
+            ("existing", existing),
+            ("failed", prepared.bad),
+            ("dead", dead),
+        ];
+        for (state, rows) in counted {
+            metrics::counter!("coffer_batch_rows_total", "state" => state)
+                .increment(u64::from(rows));
+        }
+        let pending = born
+            .iter()
+            .filter(|sealed| sealed.value.state == WalletState::Pending)
+            .count();
+        metrics::counter!("coffer_wallets_born_pending_total").increment(pending as u64);
+        if matches!(
+            batch.state,
+            BatchState::Completed | BatchState::CompletedWithErrors
+        ) {
+            tracing::info!(batch = %batch.id, state = batch.state.name(), rows = batch.rows_total, "batch finished");
+        }
+        Ok(())
+    }
+
+    async fn record_chunk(
+        &self,
+        tx: &mut Tx,
+        leased: &LeasedChunk,
+        batch: &Batch,
+        born: &[Sealed<Wallet>],
+        outcome: &Outcome,
+    ) -> Result<(), Error> {
+        let mut seals = Sha256::new();
+        for sealed in born {
+            seals.update(&sealed.seal);
+        }
+        let indexes = born.iter().map(|sealed| sealed.value.index);
+        let created = CreatedWallets::of(batch.vault, indexes, seals.finalize().into());
+        let entry = Entry {
+            organization: batch.organization,
+            at_ms: self.now_ms(),
+            actor: "system",
+            action: "batch.chunk_done",
+            object: batch.id.to_string(),
+            changes: Changes {
+                versions: Vec::new(),
+                created: (!born.is_empty()).then_some(created),
+            },
+            data: serde_json::json!({
+                "chunk": leased.chunk.number,
+                "first_row": leased.chunk.first_row,
+                "rows": leased.chunk.row_count,
+                "created": born.len(),
+                "existing": outcome.existing.len(),
+                "dead": outcome.dead.iter().map(|(row, _)| row).collect::<Vec<_>>(),
+                "state": batch.state.name(),
+            }),
+        };
+        Ok(append(tx, &self.0.seals, entry).await?)
+    }
+
+    /// Puts a chunk off after a failure. A transient one does not count as an attempt; after the last
+    /// attempt that counts, its rows are worked on one by one.
+    async fn give_back(&self, leased: &LeasedChunk, error: &Error) -> Result<(), Error> {
+        let transient = error.is_transient() || matches!(error, Error::AuditBroken { .. });
+        let attempts = if transient {
+            leased.attempts - 1
+        } else {
+            leased.attempts
+        };
+        let pause = FIRST_PAUSE_MS
+            .saturating_mul(1 << attempts.min(12))
+            .min(LONGEST_PAUSE_MS);
+        tracing::warn!(batch = %leased.chunk.batch, chunk = leased.chunk.number, attempts, %error, "a chunk is put off");
+        metrics::counter!("coffer_chunk_retries_total").increment(1);
+        let text = error.to_string();
+        let now = self.now_ms();
+        transact!(self, tx, {
+            let retry = Retry {
+                not_before_ms: now + pause,
+                attempts,
+                error: &text,
+            };
+            Ok(chunks::give_back(tx, leased, &retry).await?)
+        })
+    }
+}

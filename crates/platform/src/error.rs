@@ -1,0 +1,99 @@
+use coffer_domain::id::{OrganizationId, VaultId};
+use coffer_signing::SignerError;
+use coffer_store::StoreError;
+
+use crate::transaction::lost_race;
+
+/// What a use case can answer instead of its value; one variant per thing a caller can do differently.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no {what} {id}")]
+    NotFound { what: &'static str, id: String },
+    #[error("{field}: {message}")]
+    Validation {
+        field: &'static str,
+        message: String,
+    },
+    /// The upload as a whole cannot be taken; nothing of it was kept.
+    #[error(transparent)]
+    Upload(#[from] crate::batches::parse::UploadError),
+    /// The same idempotency key came with another request.
+    #[error(
+        "idempotency key {key:?} was used for another request; use a new key for a new request"
+    )]
+    IdempotencyConflict { key: String },
+    #[error("the request with this idempotency key is still being worked on as {id}")]
+    IdempotencyInProgress { id: String },
+    /// The object's state does not allow this.
+    #[error("{0}")]
+    StateConflict(String),
+    #[error("the caller who created a wallet cannot activate or reject it; use another API key")]
+    SameActor,
+    #[error(
+        "vault {0} issues no address before its first passed restore drill; run `coffer vault drill {0}`"
+    )]
+    VaultAwaitingDrill(VaultId),
+    #[error("{0}")]
+    IndexExhausted(String),
+    /// A stored object is not what this program stored. It is not served.
+    #[error(
+        "{object} was changed outside Coffer and is refused; see docs/runbook.md, \"A row is refused\""
+    )]
+    Integrity { object: String },
+    /// The audit chain does not verify: reads and writes of the organization stop.
+    #[error("the audit chain of {organization} is broken: {reason}")]
+    AuditBroken {
+        organization: OrganizationId,
+        reason: String,
+    },
+    #[error("the signer cannot serve: {0}")]
+    Signer(#[from] SignerError),
+    /// The database is down, full or overloaded: try again.
+    #[error("the database cannot serve now: {0}")]
+    StoreUnavailable(String),
+    /// Too many transactions collided on the same objects: try again.
+    #[error("too many changes to the same objects at once: {0}")]
+    Contended(String),
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(what) => Self::Integrity {
+                object: format!("a row ({what})"),
+            },
+            error if lost_race(&error) => Self::Contended(error.to_string()),
+            error if error.is_transient() => Self::StoreUnavailable(error.to_string()),
+            error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
+        Self::NotFound {
+            what,
+            id: id.to_string(),
+        }
+    }
+
+    pub(crate) fn validation(field: &'static str, message: impl ToString) -> Self {
+        Self::Validation {
+            field,
+            message: message.to_string(),
+        }
+    }
+
+    /// Whether waiting may cure it. Everything else fails again the same way.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::StoreUnavailable(_)
+                | Self::Contended(_)
+                | Self::Signer(SignerError::Unreachable(_))
+        )
+    }
+}

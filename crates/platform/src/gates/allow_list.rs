@@ -1,0 +1,144 @@
+//! The external ids that an allow-list gate lets through.
+
+use coffer_domain::external_id::ExternalId;
+use coffer_domain::id::VaultId;
+use coffer_domain::vault::GateMode;
+use coffer_domain::wallet::{Decision, WalletState};
+use coffer_store::allow_list::{self as rows, AllowedId};
+use coffer_store::{Tx, wallets};
+
+use crate::audit::{Changes, Entry, append};
+use crate::transaction::transact;
+use crate::{Caller, Error, Platform};
+
+const MAX_IDS: usize = 10_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AllowListChange {
+    /// Ids added or removed.
+    pub changed: u32,
+    /// Pending wallets that the addition activated.
+    pub activated: u32,
+}
+
+impl Platform {
+    /// Adds ids; pending wallets of theirs become active in the same transaction.
+    pub async fn allow(
+        &self,
+        caller: &Caller,
+        vault: VaultId,
+        ids: &[ExternalId],
+    ) -> Result<AllowListChange, Error> {
+        self.guard(caller.organization)?;
+        check_count(ids)?;
+        transact!(self, tx, {
+            let mode = self
+                .lock_vault(tx, caller.organization, vault)
+                .await?
+                .vault
+                .gate
+                .mode;
+            let mut change = AllowListChange::default();
+            for id in ids {
+                let key = id.key(caller.organization);
+                let allowed = AllowedId {
+                    vault,
+                    external_key: key,
+                    external_id: id.as_str().to_owned(),
+                };
+                change.changed += u32::from(rows::add(tx, &self.0.seals.seal(allowed)).await?);
+                if mode == GateMode::AllowList {
+                    change.activated += u32::from(self.activate_listed(tx, vault, &key).await?);
+                }
+            }
+            self.record_list(tx, caller, vault, ("allow_list.added", ids))
+                .await?;
+            Ok(change)
+        })
+    }
+
+    async fn activate_listed(
+        &self,
+        tx: &mut Tx,
+        vault: VaultId,
+        key: &[u8; 16],
+    ) -> Result<bool, Error> {
+        let Some(found) = wallets::by_external_key(tx, key).await? else {
+            return Ok(false);
+        };
+        let wallet = self.open_wallet(tx, found).await?;
+        if wallet.vault != vault || wallet.state != WalletState::Pending {
+            return Ok(false);
+        }
+        let reason = Some("on the vault's allow-list".to_owned());
+        self.apply_decision(tx, wallet, Decision::Activate, reason, "gate:allow-list")
+            .await?;
+        Ok(true)
+    }
+
+    /// Removes ids; wallets that are active stay so.
+    pub async fn disallow(
+        &self,
+        caller: &Caller,
+        vault: VaultId,
+        ids: &[ExternalId],
+    ) -> Result<AllowListChange, Error> {
+        self.guard(caller.organization)?;
+        check_count(ids)?;
+        transact!(self, tx, {
+            self.lock_vault(tx, caller.organization, vault).await?;
+            let mut change = AllowListChange::default();
+            for id in ids {
+                change.changed +=
+                    u32::from(rows::remove(tx, vault, &id.key(caller.organization)).await?);
+            }
+            self.record_list(tx, caller, vault, ("allow_list.removed", ids))
+                .await?;
+            Ok(change)
+        })
+    }
+
+    async fn record_list(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        vault: VaultId,
+        (action, ids): (&'static str, &[ExternalId]),
+    ) -> Result<(), Error> {
+        let ids: Vec<&str> = ids.iter().map(ExternalId::as_str).collect();
+        let entry = Entry {
+            organization: caller.organization,
+            at_ms: self.now_ms(),
+            actor: &caller.actor(),
+            action,
+            object: vault.to_string(),
+            changes: Changes::default(),
+            data: serde_json::json!({ "external_ids": ids }),
+        };
+        Ok(append(tx, &self.0.seals, entry).await?)
+    }
+
+    /// One page of the list; `after` and the answer's keys are opaque to the caller.
+    pub async fn allow_list(
+        &self,
+        caller: &Caller,
+        vault: VaultId,
+        after: [u8; 16],
+        limit: u32,
+    ) -> Result<Vec<([u8; 16], String)>, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        self.vault_row(&mut tx, caller.organization, vault).await?;
+        Ok(rows::page(&mut tx, vault, after, limit).await?)
+    }
+}
+
+fn check_count(ids: &[ExternalId]) -> Result<(), Error> {
+    if ids.is_empty() || ids.len() > MAX_IDS {
+        return Err(Error::validation(
+            "external_ids",
+            format!("give 1 to {MAX_IDS} ids"),
+        ));
+    }
+    Ok(())
+}

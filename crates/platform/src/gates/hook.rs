@@ -1,0 +1,250 @@
+//! Asking the customer's KYC service, by the Standard Webhooks signature scheme.
+//!
+//! The answer is `200` with `{"decision": "approve" | "reject" | "review", "reason": "…"}`. Anything else is
+//! tried again with back-off; after the last attempt, or on `review`, the wallet stays pending for a person.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use coffer_domain::id::WalletId;
+use coffer_domain::vault::{GateMode, Vault};
+use coffer_domain::wallet::{Decision, Wallet, WalletState};
+use coffer_store::hook_jobs::{self as rows, HookJob};
+use coffer_store::{vaults, wallets};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::transaction::transact;
+use crate::{Error, Platform};
+
+const AT_ONCE: u32 = 8;
+const TIME_OUT: Duration = Duration::from_secs(10);
+/// A job in hand is due again after this time, should this process die.
+const LEASE_MS: i64 = 60_000;
+const MAX_ATTEMPTS: u32 = 12;
+const FIRST_PAUSE_MS: i64 = 2_000;
+const LONGEST_PAUSE_MS: i64 = 60 * 60 * 1000;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+#[derive(Serialize)]
+struct Question<'a> {
+    r#type: &'static str,
+    wallet_id: String,
+    vault_id: String,
+    external_id: &'a str,
+    label: Option<&'a str>,
+    metadata: Option<&'a serde_json::value::RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Approve,
+    Reject,
+    Review,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    decision: Verdict,
+    reason: Option<String>,
+}
+
+impl Platform {
+    /// Asks about wallets that are due; answers how many were asked about.
+    pub(crate) async fn ask_hooks(&self, client: &reqwest::Client) -> Result<usize, Error> {
+        let now = self.now_ms();
+        let jobs = transact!(self, tx, {
+            Ok(rows::claim(tx, now, now + LEASE_MS, AT_ONCE).await?)
+        })?;
+        let count = jobs.len();
+        let asked = jobs.into_iter().map(|job| self.ask_about(client, job));
+        for result in futures_util::future::join_all(asked).await {
+            result?;
+        }
+        Ok(count)
+    }
+
+    async fn ask_about(&self, client: &reqwest::Client, job: HookJob) -> Result<(), Error> {
+        let Some((vault, wallet)) = self.hook_subject(&job).await? else {
+            return transact!(self, tx, { Ok(rows::remove(tx, job.wallet).await?) });
+        };
+        match self.call(client, &vault, &wallet).await {
+            Ok(reply) => self.conclude_hook(&job, reply).await,
+            Err(error) => self.put_off(&job, &error).await,
+        }
+    }
+
+    /// The wallet, if it still waits for this hook.
+    async fn hook_subject(&self, job: &HookJob) -> Result<Option<(Vault, Wallet)>, Error> {
+        let mut tx = self.0.db.read().await?;
+        let Some(sealed) = vaults::by_id(&mut tx, job.vault).await? else {
+            return Ok(None);
+        };
+        let vault = self.open_vault(&mut tx, sealed).await?.vault;
+        let Some(found) = wallets::by_id(&mut tx, job.wallet).await? else {
+            return Ok(None);
+        };
+        let wallet = self.open_wallet(&mut tx, found).await?;
+        let waits = wallet.state == WalletState::Pending && vault.gate.mode == GateMode::Hook;
+        Ok(waits.then_some((vault, wallet)))
+    }
+
+    async fn call(
+        &self,
+        client: &reqwest::Client,
+        vault: &Vault,
+        wallet: &Wallet,
+    ) -> Result<Reply, String> {
+        let url = vault
+            .gate
+            .hook_url
+            .as_deref()
+            .ok_or("the gate has no URL")?;
+        let metadata = wallet
+            .metadata
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let question = Question {
+            r#type: "wallet.pending",
+            wallet_id: wallet.id.to_string(),
+            vault_id: vault.id.to_string(),
+            external_id: wallet.external_id.as_str(),
+            label: wallet.label.as_deref(),
+            metadata,
+        };
+        let body = serde_json::to_string(&question).map_err(|error| error.to_string())?;
+        let timestamp = (self.now_ms() / 1000).to_string();
+        let id = message_id(wallet.id);
+        let secret = self.0.seals.hook_secret(vault.id, url);
+        let signature = sign(&secret, &id, &timestamp, &body);
+        let request = client
+            .post(url)
+            .timeout(TIME_OUT)
+            .header("content-type", "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature)
+            .body(body);
+        // The error's text could quote the URL with its query, so only its kind is kept.
+        let response = request.send().await.map_err(|error| {
+            if error.is_timeout() {
+                "no answer in time"
+            } else {
+                "no connection"
+            }
+        })?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(format!(
+                "the answer's status is {}",
+                response.status().as_u16()
+            ));
+        }
+        read_reply(response).await
+    }
+
+    async fn conclude_hook(&self, job: &HookJob, reply: Reply) -> Result<(), Error> {
+        let decision = match reply.decision {
+            Verdict::Approve => Decision::Activate,
+            Verdict::Reject => Decision::Reject,
+            Verdict::Review => {
+                let now = self.now_ms();
+                return transact!(self, tx, {
+                    Ok(
+                        rows::put_off(tx, job, now, Some(now), "the service asks for review")
+                            .await?,
+                    )
+                });
+            }
+        };
+        let reason = reply
+            .reason
+            .map(|reason| reason.chars().take(500).collect());
+        transact!(self, tx, {
+            let found = wallets::lock(tx, job.wallet)
+                .await?
+                .ok_or_else(|| Error::not_found("wallet", job.wallet))?;
+            let wallet = self.open_wallet(tx, found).await?;
+            if wallet.state == WalletState::Pending {
+                self.apply_decision(tx, wallet, decision, reason.clone(), "gate:hook")
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn put_off(&self, job: &HookJob, error: &str) -> Result<(), Error> {
+        let now = self.now_ms();
+        let parked = (job.attempts >= MAX_ATTEMPTS).then_some(now);
+        let doubled = FIRST_PAUSE_MS.saturating_mul(1 << job.attempts.min(20));
+        tracing::warn!(wallet = %job.wallet, attempts = job.attempts, error, parked = parked.is_some(), "the KYC hook did not answer");
+        metrics::counter!("coffer_hook_failures_total").increment(1);
+        let again = now + doubled.min(LONGEST_PAUSE_MS);
+        transact!(self, tx, {
+            Ok(rows::put_off(tx, job, again, parked, error).await?)
+        })
+    }
+}
+
+/// Stable over retries, so that the service can tell a repeat.
+fn message_id(wallet: WalletId) -> String {
+    format!("msg_{wallet}")
+}
+
+fn sign(secret: &[u8; 32], id: &str, timestamp: &str, body: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    let mac = mac
+        .chain_update(id)
+        .chain_update(".")
+        .chain_update(timestamp)
+        .chain_update(".")
+        .chain_update(body);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+async fn read_reply(mut response: reqwest::Response) -> Result<Reply, String> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|_| "the answer broke off")? {
+        body.extend_from_slice(&piece);
+        if body.len() > MAX_ANSWER_BYTES {
+            return Err("the answer is too long".to_owned());
+        }
+    }
+    serde_json::from_slice(&body).map_err(|_| {
+        "the answer is not {\"decision\": \"approve\" | \"reject\" | \"review\"}".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the Standard Webhooks specification's reference libraries.
+    #[test]
+    fn signatures_are_those_of_the_specification() {
+        let secret: [u8; 24] = STANDARD
+            .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+            .expect("base64")
+            .try_into()
+            .expect("24 bytes");
+        let mac = Hmac::<Sha256>::new_from_slice(&secret).expect("any length");
+        let text = "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}";
+        let expected = "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        assert_eq!(
+            STANDARD.encode(mac.chain_update(text).finalize().into_bytes()),
+            expected
+        );
+        let ours = sign(&[7; 32], "msg_1", "5", "{}");
+        let mac = Hmac::<Sha256>::new_from_slice(&[7; 32])
+            .expect("any length")
+            .chain_update("msg_1.5.{}");
+        assert_eq!(
+            ours,
+            format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        );
+    }
+}

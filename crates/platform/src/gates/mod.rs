@@ -1,0 +1,100 @@
+//! The gate of a vault: who decides that a pending wallet becomes active.
+//!
+//! `automatic` at birth; `allow-list` at birth, or when the id is added; `manual` by a caller (see
+//! `wallets::decide`); `hook` by the customer's own service, asked with a signed call. No answer means
+//! pending, never active.
+
+mod allow_list;
+mod hook;
+mod set;
+
+use std::collections::HashSet;
+
+use coffer_domain::external_id::ExternalId;
+use coffer_domain::vault::{GateMode, Vault};
+use coffer_domain::wallet::{Wallet, WalletState};
+use coffer_store::{Sealed, Tx, hook_jobs};
+
+pub use allow_list::AllowListChange;
+pub use set::GateSet;
+
+use crate::{Error, Platform};
+
+impl Platform {
+    /// The state in which a wallet is born.
+    pub(crate) async fn born_state(
+        &self,
+        tx: &mut Tx,
+        vault: &Vault,
+        external_id: &ExternalId,
+    ) -> Result<WalletState, Error> {
+        let key = external_id.key(vault.organization);
+        let allowed = self.allowed_at_birth(tx, vault, &[key]).await?;
+        Ok(state_at_birth(vault.gate.mode, allowed.contains(&key)))
+    }
+
+    /// Which of `keys` an allow-list gate lets through; empty for every other gate.
+    pub(crate) async fn allowed_at_birth(
+        &self,
+        tx: &mut Tx,
+        vault: &Vault,
+        keys: &[[u8; 16]],
+    ) -> Result<HashSet<[u8; 16]>, Error> {
+        if vault.gate.mode != GateMode::AllowList {
+            return Ok(HashSet::new());
+        }
+        let mut allowed = HashSet::new();
+        for sealed in coffer_store::allow_list::among(tx, vault.id, keys).await? {
+            let id = self.0.seals.open(sealed, |id| {
+                format!("the allow-list entry {:?}", id.external_id)
+            })?;
+            allowed.insert(id.external_key);
+        }
+        Ok(allowed)
+    }
+
+    /// Queues the hook's question about each wallet that was just born pending.
+    pub(crate) async fn queue_hooks(
+        &self,
+        tx: &mut Tx,
+        vault: &Vault,
+        born: &[Sealed<Wallet>],
+    ) -> Result<(), Error> {
+        if vault.gate.mode != GateMode::Hook {
+            return Ok(());
+        }
+        let ids: Vec<_> = born
+            .iter()
+            .filter(|sealed| sealed.value.state == WalletState::Pending)
+            .map(|sealed| sealed.value.id)
+            .collect();
+        Ok(hook_jobs::add(tx, vault.id, &ids, self.now_ms()).await?)
+    }
+}
+
+pub(crate) fn state_at_birth(mode: GateMode, allowed: bool) -> WalletState {
+    match mode {
+        GateMode::Automatic => WalletState::Active,
+        GateMode::AllowList if allowed => WalletState::Active,
+        GateMode::AllowList | GateMode::Manual | GateMode::Hook => WalletState::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_automatic_and_the_listed_are_born_active() {
+        let table = [
+            (GateMode::Automatic, false, WalletState::Active),
+            (GateMode::AllowList, false, WalletState::Pending),
+            (GateMode::AllowList, true, WalletState::Active),
+            (GateMode::Manual, true, WalletState::Pending),
+            (GateMode::Hook, true, WalletState::Pending),
+        ];
+        for (mode, allowed, expected) in table {
+            assert_eq!(state_at_birth(mode, allowed), expected, "{mode} {allowed}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Address pools: per vault, addresses derived and verified ahead of need, between two watermarks.
+
+use coffer_domain::address::AddressKinds;
+use coffer_domain::id::VaultId;
+use coffer_domain::vault::VaultState;
+use coffer_store::pools::{self as rows, PoolEntry, Watermarks};
+use coffer_store::wallets::pack_payloads;
+use coffer_store::{Sealed, vaults};
+
+use crate::audit::{Changes, Entry, append};
+use crate::transaction::transact;
+use crate::vaults::Derived;
+use crate::{Caller, Error, Platform, blocking};
+
+/// Entries added in one transaction.
+const STEP: u32 = 500;
+const MAX_HIGH: u32 = 1_000_000;
+const DEFAULT: Watermarks = Watermarks {
+    low: 100,
+    high: 500,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    pub vault: VaultId,
+    pub low: u32,
+    pub high: u32,
+    /// Entries that wait to be taken.
+    pub level: u32,
+}
+
+impl Platform {
+    pub async fn pool(&self, caller: &Caller, vault: VaultId) -> Result<Pool, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        self.vault_row(&mut tx, caller.organization, vault).await?;
+        let marks = rows::watermarks(&mut tx, vault).await?.unwrap_or(DEFAULT);
+        let level = rows::level(&mut tx, vault).await?;
+        Ok(Pool {
+            vault,
+            low: marks.low,
+            high: marks.high,
+            level,
+        })
+    }
+
+    /// Sets the watermarks: below `low` the pool is filled up to `high`, in the background.
+    pub async fn set_pool(
+        &self,
+        caller: &Caller,
+        vault: VaultId,
+        low: u32,
+        high: u32,
+    ) -> Result<Pool, Error> {
+        self.guard(caller.organization)?;
+        if low > high || high > MAX_HIGH {
+            return Err(Error::validation(
+                "high",
+                format!("give low <= high <= {MAX_HIGH}"),
+            ));
+        }
+        transact!(self, tx, {
+            self.vault_row(tx, caller.organization, vault).await?;
+            rows::set_watermarks(tx, vault, Watermarks { low, high }).await?;
+            let entry = Entry {
+                organization: caller.organization,
+                at_ms: self.now_ms(),
+                actor: &caller.actor(),
+                action: "pool.set",
+                object: vault.to_string(),
+                changes: Changes::default(),
+                data: serde_json::json!({ "low": low, "high": high }),
+            };
+            append(tx, &self.0.seals, entry).await?;
+            Ok(())
+        })?;
+        self.0.work.notify_one();
+        self.pool(caller, vault).await
+    }
+
+    /// Fills every pool that is below its low mark; answers how many entries were added.
+    pub(crate) async fn fill_pools(&self) -> Result<u32, Error> {
+        let mut tx = self.0.db.read().await?;
+        let all = vaults::all(&mut tx).await?;
+        let mut wanted = Vec::new();
+        for sealed in all {
+            let vault = sealed.value.vault;
+            if vault.state != VaultState::Open || self.guard(vault.organization).is_err() {
+                continue;
+            }
+            let marks = rows::watermarks(&mut tx, vault.id)
+                .await?
+                .unwrap_or(DEFAULT);
+            let level = rows::level(&mut tx, vault.id).await?;
+            metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
+                .set(f64::from(level));
+            if level < marks.low {
+                wanted.push((vault.id, marks.high - level));
+            }
+        }
+        drop(tx);
+        let mut added = 0;
+        for (vault, count) in wanted {
+            let count = count.min(STEP);
+            self.fill_pool(vault, count).await?;
+            added += count;
+        }
+        Ok(added)
+    }
+
+    /// Adds `count` entries. Indexes are allocated in the transaction that adds their entries, so none is lost.
+    pub(crate) async fn fill_pool(&self, vault: VaultId, count: u32) -> Result<(), Error> {
+        loop {
+            let mut tx = self.0.db.read().await?;
+            let sealed = vaults::by_id(&mut tx, vault)
+                .await?
+                .ok_or_else(|| Error::not_found("vault", vault))?;
+            let row = self.open_vault(&mut tx, sealed).await?;
+            drop(tx);
+            let first = row.vault.next_index;
+            let account = self.account_keys(&row)?;
+            let platform = self.clone();
+            let derived = blocking(move || {
+                let signer = platform.0.signer.as_ref();
+                platform
+                    .0
+                    .derivation
+                    .derive(signer, &account, AddressKinds::ALL, (first, count))
+            })
+            .await??;
+            let entries = self.pool_entries(vault, (first, count), &derived)?;
+            if self.add_entries(vault, (first, count), &entries).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn pool_entries(
+        &self,
+        vault: VaultId,
+        (first, count): (u32, u32),
+        derived: &Derived,
+    ) -> Result<Vec<Sealed<PoolEntry>>, Error> {
+        (first..first + count)
+            .map(|index| {
+                let payloads = derived.of(index, AddressKinds::ALL);
+                let payloads = payloads
+                    .ok_or_else(|| Error::Internal(format!("index {index} was not derived")))?;
+                Ok(self.0.seals.seal(PoolEntry {
+                    vault,
+                    index,
+                    payloads: pack_payloads(&payloads),
+                }))
+            })
+            .collect()
+    }
+
+    /// `false` when somebody else allocated the same indexes meanwhile.
+    async fn add_entries(
+        &self,
+        vault: VaultId,
+        (first, count): (u32, u32),
+        entries: &[Sealed<PoolEntry>],
+    ) -> Result<bool, Error> {
+        transact!(self, tx, {
+            let sealed = vaults::lock(tx, vault)
+                .await?
+                .ok_or_else(|| Error::not_found("vault", vault))?;
+            let mut row = self.open_vault(tx, sealed).await?;
+            if row.vault.next_index != first {
+                return Ok(false);
+            }
+            row.vault.allocate(count)?;
+            rows::add(tx, entries).await?;
+            let vault = self.store_vault(tx, row).await?;
+            let entry = Entry {
+                organization: vault.organization,
+                at_ms: self.now_ms(),
+                actor: "system",
+                action: "pool.filled",
+                object: vault.id.to_string(),
+                changes: Changes::version(vault.id, vault.version),
+                data: serde_json::json!({ "first_index": first, "count": count }),
+            };
+            append(tx, &self.0.seals, entry).await?;
+            if coffer_failpoint::hit("pool.fill.before_commit", "")
+                == coffer_failpoint::Outcome::Fail
+            {
+                return Err(Error::StoreUnavailable("failpoint".to_owned()));
+            }
+            Ok(true)
+        })
+    }
+}
+
+impl From<coffer_domain::vault::AllocationError> for Error {
+    fn from(error: coffer_domain::vault::AllocationError) -> Self {
+        use coffer_domain::vault::AllocationError;
+        match error {
+            AllocationError::AwaitingDrill(vault) => Self::VaultAwaitingDrill(vault),
+            exhausted @ AllocationError::Exhausted { .. } => {
+                Self::IndexExhausted(exhausted.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Running a write transaction again when it lost a race.
+
+use std::time::Duration;
+
+use coffer_store::{StoreError, Tx};
+
+use crate::Error;
+
+/// Times that one transaction is tried in all.
+const ATTEMPTS: u32 = 12;
+
+/// What to do after a transaction's body ran.
+pub(crate) enum Next<T> {
+    Done(Result<T, Error>),
+    Again,
+}
+
+/// Commits a body that succeeded; says whether to run it again when it, or its commit, lost a race.
+pub(crate) async fn conclude<T>(tx: Tx, result: Result<T, Error>, attempt: u32) -> Next<T> {
+    let result = match result {
+        Ok(value) => tx.commit().await.map(|()| value).map_err(Error::from),
+        Err(error) => {
+            drop(tx);
+            Err(error)
+        }
+    };
+    match result {
+        Err(Error::Contended(_)) if attempt < ATTEMPTS => {
+            tokio::time::sleep(Duration::from_millis(u64::from(attempt * attempt))).await;
+            Next::Again
+        }
+        other => Next::Done(other),
+    }
+}
+
+/// Whether the whole transaction should run again: it lost a race and left nothing behind.
+pub(crate) fn lost_race(error: &StoreError) -> bool {
+    use coffer_store::Constraint::{AuditSequence, ExternalId, IdempotencyKey};
+    matches!(
+        error,
+        StoreError::Retry(_) | StoreError::Conflict(AuditSequence | IdempotencyKey | ExternalId)
+    )
+}
+
+/// `transact!(platform, tx, { … Ok(value) })` runs the block in a write transaction, from the start again
+/// when it lost a race; the block must therefore not consume what it captures. A macro and not a
+/// function, because a closure's future cannot borrow both its argument and its surroundings.
+macro_rules! transact {
+    ($platform:expr, $tx:ident, $body:block) => {{
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut transaction = match $platform.0.db.write().await {
+                Ok(transaction) => transaction,
+                Err(error) => break Err($crate::Error::from(error)),
+            };
+            let result: Result<_, $crate::Error> = {
+                let $tx = &mut transaction;
+                async { $body }.await
+            };
+            match $crate::transaction::conclude(transaction, result, attempt).await {
+                $crate::transaction::Next::Done(result) => break result,
+                $crate::transaction::Next::Again => {}
+            }
+        }
+    }};
+}
+pub(crate) use transact;

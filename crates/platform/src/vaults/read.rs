@@ -1,0 +1,114 @@
+//! Reading vaults: sealed, at their latest version, of the caller's organization.
+
+use std::sync::{Arc, PoisonError};
+
+use coffer_domain::id::{OrganizationId, VaultId};
+use coffer_domain::vault::Vault;
+use coffer_store::vaults::{self as rows, VaultRow};
+use coffer_store::{Sealed, Tx};
+
+use super::AccountKeys;
+use crate::{Caller, Error, Platform};
+
+impl Platform {
+    pub async fn vaults(&self, caller: &Caller) -> Result<Vec<Vault>, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        let mut vaults = Vec::new();
+        for sealed in rows::of_organization(&mut tx, caller.organization).await? {
+            vaults.push(self.open_vault(&mut tx, sealed).await?.vault);
+        }
+        Ok(vaults)
+    }
+
+    pub async fn vault(&self, caller: &Caller, id: VaultId) -> Result<Vault, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        Ok(self
+            .vault_row(&mut tx, caller.organization, id)
+            .await?
+            .vault)
+    }
+
+    /// The vault a caller means when it names none: its only one, or the first made.
+    pub async fn default_vault(&self, caller: &Caller) -> Result<VaultId, Error> {
+        let first = self.vaults(caller).await?.into_iter().next();
+        first.map(|vault| vault.id).ok_or_else(|| {
+            Error::validation("vault", "this organization has no vault; run `coffer init`")
+        })
+    }
+
+    /// Seal and version of a vault's row.
+    pub(crate) async fn open_vault(
+        &self,
+        tx: &mut Tx,
+        sealed: Sealed<VaultRow>,
+    ) -> Result<VaultRow, Error> {
+        let row = self.0.seals.open(sealed, |row| row.vault.id.to_string())?;
+        self.check_version(
+            tx,
+            row.vault.organization,
+            &row.vault.id.to_string(),
+            row.vault.version,
+        )
+        .await?;
+        Ok(row)
+    }
+
+    pub(crate) async fn vault_row(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+        id: VaultId,
+    ) -> Result<VaultRow, Error> {
+        let sealed = rows::by_id(tx, id).await?;
+        self.own_vault(tx, organization, id, sealed).await
+    }
+
+    /// Like [`Self::vault_row`], and nobody else changes the vault until this transaction ends.
+    pub(crate) async fn lock_vault(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+        id: VaultId,
+    ) -> Result<VaultRow, Error> {
+        let sealed = rows::lock(tx, id).await?;
+        self.own_vault(tx, organization, id, sealed).await
+    }
+
+    async fn own_vault(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+        id: VaultId,
+        sealed: Option<Sealed<VaultRow>>,
+    ) -> Result<VaultRow, Error> {
+        let sealed = sealed.filter(|sealed| sealed.value.vault.organization == organization);
+        let sealed = sealed.ok_or_else(|| Error::not_found("vault", id))?;
+        self.open_vault(tx, sealed).await
+    }
+
+    /// Stores a vault that was changed under its lock: next version, new seal.
+    pub(crate) async fn store_vault(&self, tx: &mut Tx, mut row: VaultRow) -> Result<Vault, Error> {
+        let expected = row.vault.version;
+        row.vault.version += 1;
+        let sealed = self.0.seals.seal(row);
+        rows::update(tx, &sealed, expected).await?;
+        Ok(sealed.value.vault)
+    }
+
+    /// The vault's account keys, decrypted once per run.
+    pub(crate) fn account_keys(&self, row: &VaultRow) -> Result<Arc<AccountKeys>, Error> {
+        let mut accounts = self
+            .0
+            .accounts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = accounts.get(&row.vault.id) {
+            return Ok(Arc::clone(known));
+        }
+        let keys = Arc::new(AccountKeys::open(&self.0.seals, row)?);
+        accounts.insert(row.vault.id, Arc::clone(&keys));
+        Ok(keys)
+    }
+}

@@ -1,0 +1,178 @@
+//! Every path on which a wallet is read: its seal verified, its version the latest, its owner the caller.
+
+use coffer_chains::ParsedAddress;
+use coffer_domain::external_id::ExternalId;
+use coffer_domain::id::{VaultId, WalletId};
+use coffer_domain::wallet::{Wallet, WalletState};
+use coffer_store::Tx;
+use coffer_store::wallets::{self as rows, Found};
+
+use crate::seal::refused;
+use crate::{Caller, Error, Platform};
+
+/// A stored wallet that is not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub id: WalletId,
+}
+
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Wallets of this page whose rows were changed outside Coffer.
+    pub refused: Vec<Refused>,
+    /// Where the next page begins.
+    pub next: Option<WalletId>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct WalletFilter {
+    pub vault: Option<VaultId>,
+    pub state: Option<WalletState>,
+}
+
+impl Platform {
+    pub async fn wallet(&self, caller: &Caller, id: WalletId) -> Result<Wallet, Error> {
+        self.guard(caller.organization)?;
+        match self.find_wallet(caller, id).await? {
+            Some(wallet) => Ok(wallet),
+            // An id that the audit knows and the table does not is a row that was deleted.
+            None if self.0.chains.knows_wallet(caller.organization, id) => {
+                Err(refused(id.to_string()))
+            }
+            None => Err(Error::not_found("wallet", id)),
+        }
+    }
+
+    async fn find_wallet(&self, caller: &Caller, id: WalletId) -> Result<Option<Wallet>, Error> {
+        let mut last = Err(Error::Internal("no attempt was made".to_owned()));
+        // A row read just before another process changed it looks old; the second look does not.
+        for _ in 0..2 {
+            let mut tx = self.0.db.read().await?;
+            let Some(found) = rows::by_id(&mut tx, id).await? else {
+                return Ok(None);
+            };
+            last = self.open_wallet(&mut tx, found).await;
+            if !matches!(last, Err(Error::Integrity { .. })) {
+                break;
+            }
+        }
+        Ok(Some(last?).filter(|wallet| wallet.organization == caller.organization))
+    }
+
+    pub async fn wallet_by_external_id(
+        &self,
+        caller: &Caller,
+        external_id: &ExternalId,
+    ) -> Result<Option<Wallet>, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        let key = external_id.key(caller.organization);
+        let Some(found) = rows::by_external_key(&mut tx, &key).await? else {
+            return Ok(None);
+        };
+        let id = match &found {
+            Ok(sealed) => sealed.value.id,
+            Err((id, _)) => *id,
+        };
+        drop(tx);
+        let wallet = self.wallet(caller, id).await?;
+        if wallet.external_id != *external_id {
+            return Err(refused(id.to_string()));
+        }
+        Ok(Some(wallet))
+    }
+
+    /// The wallet of an address. The index table is believed only as far as the wallet's sealed row confirms it.
+    pub async fn wallet_by_address(
+        &self,
+        caller: &Caller,
+        address: &ParsedAddress,
+    ) -> Result<Wallet, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        let unknown = || Error::not_found("address", "of this organization");
+        let id = rows::id_by_address(&mut tx, &address.payload)
+            .await?
+            .ok_or_else(unknown)?;
+        drop(tx);
+        let wallet = match self.wallet(caller, id).await {
+            Err(Error::NotFound { .. }) => return Err(unknown()),
+            other => other?,
+        };
+        if !wallet.payloads.contains(&address.payload) {
+            return Err(refused(format!("the address index's entry for {id}")));
+        }
+        let vault = self.vault(caller, wallet.vault).await?;
+        if address.serves(vault.bitcoin_network) {
+            Ok(wallet)
+        } else {
+            Err(unknown())
+        }
+    }
+
+    pub async fn wallets(
+        &self,
+        caller: &Caller,
+        filter: &WalletFilter,
+        after: Option<WalletId>,
+        limit: u32,
+    ) -> Result<Page<Wallet>, Error> {
+        self.guard(caller.organization)?;
+        let filter = rows::Filter {
+            vault: filter.vault,
+            state: filter.state,
+        };
+        let mut tx = self.0.db.read().await?;
+        let found = rows::page(&mut tx, caller.organization, &filter, after, limit).await?;
+        let full = found.len() == limit as usize;
+        let mut page = Page {
+            items: Vec::with_capacity(found.len()),
+            refused: Vec::new(),
+            next: None,
+        };
+        for found in found {
+            let id = match &found {
+                Ok(sealed) => sealed.value.id,
+                Err((id, _)) => *id,
+            };
+            page.next = full.then_some(id);
+            match self.open_wallet(&mut tx, found).await {
+                Ok(wallet) => page.items.push(wallet),
+                Err(Error::Integrity { .. }) => match self.wallet(caller, id).await {
+                    Ok(wallet) => page.items.push(wallet),
+                    Err(Error::Integrity { .. } | Error::NotFound { .. }) => {
+                        page.refused.push(Refused { id })
+                    }
+                    Err(other) => return Err(other),
+                },
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(page)
+    }
+
+    /// Verifies what was found: seal, identity and version.
+    pub(crate) async fn open_wallet(&self, tx: &mut Tx, found: Found) -> Result<Wallet, Error> {
+        let sealed = found.map_err(|(id, _)| refused(id.to_string()))?;
+        let wallet = self.0.seals.open(sealed, |wallet| wallet.id.to_string())?;
+        if wallet.id != WalletId::of_index(wallet.vault, wallet.index) {
+            return Err(refused(wallet.id.to_string()));
+        }
+        let latest = || {
+            self.0
+                .chains
+                .wallet_version(wallet.organization, wallet.vault, wallet.index)
+        };
+        if latest() < wallet.version {
+            self.0
+                .chains
+                .catch_up(tx, &self.0.seals, wallet.organization)
+                .await?;
+        }
+        if latest() != wallet.version {
+            return Err(refused(wallet.id.to_string()));
+        }
+        Ok(wallet)
+    }
+}

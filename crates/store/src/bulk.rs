@@ -1,0 +1,122 @@
+//! Inserting many rows: binary COPY on PostgreSQL, multi-row prepared statements on SQLite.
+//!
+//! A broken uniqueness rule fails the whole insert; the caller rolls back and decides anew.
+
+use std::fmt::Write;
+
+use crate::db::Tx;
+use crate::dialect::store_error;
+use crate::{Param, StoreError};
+
+/// SQLite's default limit on bound values in one statement.
+const SQLITE_MAX_PARAMS: usize = 32_766;
+/// More rows than this in one statement gain nothing.
+const SQLITE_MAX_ROWS: usize = 500;
+/// COPY data is sent in pieces of about this size.
+const COPY_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Inserts `rows`, each with one parameter per column.
+pub async fn insert<'a, R>(
+    tx: &mut Tx,
+    table: &str,
+    columns: &[&str],
+    rows: R,
+) -> Result<u64, StoreError>
+where
+    R: Iterator<Item = Vec<Param<'a>>>,
+{
+    match tx {
+        Tx::Sqlite(_) => insert_values(tx, table, columns, rows).await,
+        Tx::Pg(pg) => copy(pg, table, columns, rows).await,
+    }
+}
+
+async fn insert_values<'a, R>(
+    tx: &mut Tx,
+    table: &str,
+    columns: &[&str],
+    mut rows: R,
+) -> Result<u64, StoreError>
+where
+    R: Iterator<Item = Vec<Param<'a>>>,
+{
+    let per_statement = SQLITE_MAX_ROWS.min(SQLITE_MAX_PARAMS / columns.len());
+    let full = values_sql(table, columns, per_statement);
+    let mut inserted = 0;
+    loop {
+        let params: Vec<Param<'a>> = rows.by_ref().take(per_statement).flatten().collect();
+        if params.is_empty() {
+            return Ok(inserted);
+        }
+        let count = params.len() / columns.len();
+        let sql = if count == per_statement {
+            full.clone()
+        } else {
+            values_sql(table, columns, count)
+        };
+        inserted += tx.execute(sql, &params).await?;
+    }
+}
+
+fn values_sql(table: &str, columns: &[&str], rows: usize) -> String {
+    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns.len() {
+            let separator = if column == 0 { "" } else { ", " };
+            write!(sql, "{separator}${}", row * columns.len() + column + 1)
+                .expect("writing to a String cannot fail");
+        }
+        sql.push(')');
+    }
+    sql
+}
+
+async fn copy<'a, R>(
+    tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
+    table: &str,
+    columns: &[&str],
+    rows: R,
+) -> Result<u64, StoreError>
+where
+    R: Iterator<Item = Vec<Param<'a>>>,
+{
+    let sql = format!(
+        "COPY {table} ({}) FROM STDIN (FORMAT binary)",
+        columns.join(", ")
+    );
+    let mut sink = tx.copy_in_raw(&sql).await.map_err(store_error)?;
+    let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    let width = i16::try_from(columns.len()).expect("a table has fewer than 32,768 columns");
+    for row in rows {
+        buffer.extend_from_slice(&width.to_be_bytes());
+        for param in row {
+            copy_field(&mut buffer, param);
+        }
+        if buffer.len() >= COPY_BUFFER_BYTES {
+            sink.send(std::mem::take(&mut buffer))
+                .await
+                .map_err(store_error)?;
+        }
+    }
+    buffer.extend_from_slice(&(-1_i16).to_be_bytes());
+    sink.send(buffer).await.map_err(store_error)?;
+    sink.finish().await.map_err(store_error)
+}
+
+/// One field of PostgreSQL's binary COPY format: length, then bytes; length −1 is NULL.
+fn copy_field(buffer: &mut Vec<u8>, param: Param<'_>) {
+    let mut put = |bytes: &[u8]| {
+        let length = i32::try_from(bytes.len()).expect("a field is shorter than 2 GiB");
+        buffer.extend_from_slice(&length.to_be_bytes());
+        buffer.extend_from_slice(bytes);
+    };
+    match param {
+        Param::Int(value) | Param::OptInt(Some(value)) => put(&value.to_be_bytes()),
+        Param::Text(value) | Param::OptText(Some(value)) => put(value.as_bytes()),
+        Param::Blob(value) | Param::OptBlob(Some(value)) => put(value),
+        Param::OptInt(None) | Param::OptText(None) | Param::OptBlob(None) => {
+            buffer.extend_from_slice(&(-1_i32).to_be_bytes());
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Opening a database and running transactions on it.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use crate::dialect::{check_settings, store_error, weak_settings};
+use crate::{Param, Row, StoreError, migrate};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Pools);
+
+#[derive(Clone)]
+enum Pools {
+    /// One writer, because SQLite has one; readers see the last commit and never wait for it.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// SQLite pages kept in memory: by the writer 64 MiB, by each reader 8 MiB.
+const WRITER_CACHE_KIB: &str = "-65536";
+const READER_CACHE_KIB: &str = "-8192";
+/// Pages in the write-ahead log before SQLite folds them into the file: 64 MiB.
+const WAL_PAGES: &str = "16384";
+const READERS: u32 = 4;
+const PG_CONNECTIONS: u32 = 12;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+
+impl Db {
+    /// Opens `sqlite:PATH` or `postgres://…`, refuses unsafe settings, and migrates to this program's schema.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let db = match url.strip_prefix("sqlite:") {
+            Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await?,
+            None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                Self::open_postgres(url).await?
+            }
+            None => {
+                return Err(StoreError::Other(
+                    "the database URL must begin with sqlite: or postgres://".to_owned(),
+                ));
+            }
+        };
+        let mut tx = db.write().await?;
+        check_settings(&mut tx).await?;
+        migrate::run(&mut tx).await?;
+        tx.commit().await?;
+        Ok(db)
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .statement_cache_capacity(200)
+            .pragma("wal_autocheckpoint", WAL_PAGES);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB))
+            .await
+            .map_err(store_error)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(
+                options
+                    .pragma("cache_size", READER_CACHE_KIB)
+                    .pragma("query_only", "on"),
+            )
+            .await
+            .map_err(store_error)?;
+        Ok(Self(Pools::Sqlite { writer, readers }))
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        // The error of a bad URL could quote its password, so it is not passed on.
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| {
+                StoreError::Other(
+                    "the PostgreSQL URL cannot be read; use postgres://user@host:port/database"
+                        .to_owned(),
+                )
+            })?
+            .application_name("coffer");
+        let pool = PgPoolOptions::new()
+            .max_connections(PG_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(store_error)?;
+        Ok(Self(Pools::Postgres(pool)))
+    }
+
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.0 {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Begins a transaction that may write. On SQLite it waits for the one writer.
+    pub async fn write(&self) -> Result<Tx, StoreError> {
+        match &self.0 {
+            Pools::Sqlite { writer, .. } => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+            }
+            Pools::Postgres(pool) => pool.begin().await.map(Tx::Pg),
+        }
+        .map_err(store_error)
+    }
+
+    /// Begins a transaction that reads one snapshot.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        match &self.0 {
+            Pools::Sqlite { readers, .. } => readers.begin().await.map(Tx::Sqlite),
+            Pools::Postgres(pool) => pool
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await
+                .map(Tx::Pg),
+        }
+        .map_err(store_error)
+    }
+
+    /// Settings that deserve a warning; the unsafe ones were refused on opening.
+    pub async fn weak_settings(&self) -> Result<Vec<String>, StoreError> {
+        weak_settings(&mut self.read().await?).await
+    }
+
+    pub async fn close(&self) {
+        match &self.0 {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A transaction; dropped without [`Tx::commit`] it is rolled back.
+pub enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Pg(Transaction<'static, Postgres>),
+}
+
+macro_rules! bound {
+    ($database:ty, $sql:expr, $params:expr) => {{
+        let mut query = sqlx::query::<$database>(AssertSqlSafe($sql.into_owned()));
+        for param in $params {
+            query = match *param {
+                Param::Int(value) => query.bind(value),
+                Param::OptInt(value) => query.bind(value),
+                Param::Text(value) => query.bind(value.to_owned()),
+                Param::OptText(value) => query.bind(value.map(str::to_owned)),
+                Param::Blob(value) => query.bind(value.to_vec()),
+                Param::OptBlob(value) => query.bind(value.map(<[u8]>::to_vec)),
+            };
+        }
+        query
+    }};
+}
+
+impl Tx {
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Pg(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs one statement; answers how many rows it changed.
+    pub async fn execute(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        params: &[Param<'_>],
+    ) -> Result<u64, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite(tx) => bound!(Sqlite, sql, params)
+                .execute(&mut **tx)
+                .await
+                .map(|done| done.rows_affected()),
+            Self::Pg(tx) => bound!(Postgres, sql, params)
+                .execute(&mut **tx)
+                .await
+                .map(|done| done.rows_affected()),
+        }
+        .map_err(store_error)
+    }
+
+    pub async fn fetch(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite(tx) => bound!(Sqlite, sql, params)
+                .fetch_all(&mut **tx)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+            Self::Pg(tx) => bound!(Postgres, sql, params)
+                .fetch_all(&mut **tx)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Pg).collect()),
+        }
+        .map_err(store_error)
+    }
+
+    pub async fn fetch_optional(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        params: &[Param<'_>],
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.fetch(sql, params).await?.into_iter().next())
+    }
+
+    pub(crate) async fn fetch_int(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+    ) -> Result<i64, StoreError> {
+        let row = self.fetch_optional(sql, &[]).await?;
+        row.ok_or_else(|| StoreError::Corrupt("no answer to a setting's query".to_owned()))?
+            .int(0)
+    }
+
+    pub(crate) async fn fetch_text(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+    ) -> Result<String, StoreError> {
+        let row = self.fetch_optional(sql, &[]).await?;
+        row.ok_or_else(|| StoreError::Corrupt("no answer to a setting's query".to_owned()))?
+            .text(0)
+    }
+
+    /// Several statements without parameters, as a migration has them.
+    pub(crate) async fn execute_script(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
+            Self::Pg(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
+        }
+        .map_err(store_error)
+    }
+
+    /// Commits in a task of its own: a caller that goes away cannot cancel a COMMIT, which on
+    /// PostgreSQL with synchronous replication would leave the outcome unknown.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let committing = tokio::spawn(async move {
+            match self {
+                Self::Sqlite(tx) => tx.commit().await,
+                Self::Pg(tx) => tx.commit().await,
+            }
+        });
+        match committing.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(match store_error(error) {
+                StoreError::Unavailable(text) => StoreError::CommitUnknown(text),
+                other => other,
+            }),
+            Err(stopped) => Err(StoreError::CommitUnknown(stopped.to_string())),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! All that SQLite and PostgreSQL do not share: locks, errors, settings.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use crate::db::{Engine, Tx};
+use crate::{Constraint, StoreError};
+
+impl Engine {
+    /// Locks the rows a SELECT finds. SQLite's one writer needs no lock.
+    #[must_use]
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
+        }
+    }
+
+    /// Locks the rows of `table` that a SELECT finds and passes over those that others have locked.
+    #[must_use]
+    pub fn skip_locked(self, table: &str) -> String {
+        match self {
+            Self::Sqlite => String::new(),
+            Self::Postgres => format!(" FOR UPDATE OF {table} SKIP LOCKED"),
+        }
+    }
+}
+
+/// Tells the broken constraint by the name that each engine gives it.
+fn constraint(error: &dyn DatabaseError) -> Constraint {
+    let named = error.constraint().unwrap_or_default();
+    let message = error.message();
+    let is = |pg: &str, sqlite: &str| named == pg || message.contains(sqlite);
+    if is("wallets_external_key", "wallets.external_key") {
+        Constraint::ExternalId
+    } else if is("wallets_pkey", "wallets.id") {
+        Constraint::WalletId
+    } else if is("addresses_pkey", "addresses.payload") {
+        Constraint::Address
+    } else if is("idempotency_keys_pkey", "idempotency_keys.") {
+        Constraint::IdempotencyKey
+    } else if is("audit_records_pkey", "audit_records.") {
+        Constraint::AuditSequence
+    } else {
+        Constraint::Other(message.to_owned())
+    }
+}
+
+/// SQLSTATE classes and SQLite result codes after which the same transaction may be run again.
+fn is_lost_race(code: &str) -> bool {
+    matches!(
+        code,
+        "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517"
+    )
+}
+
+/// Shut down, out of space or connections, or read-only: SQLSTATE 53xxx, 57Pxx, 08xxx, 25006; SQLite FULL, IOERR, READONLY.
+fn is_unavailable(code: &str) -> bool {
+    ["53", "57P", "08"]
+        .iter()
+        .any(|class| code.len() == 5 && code.starts_with(class))
+        || matches!(code, "25006" | "13" | "10" | "8" | "778" | "1034" | "14")
+}
+
+pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
+    let text = error.to_string();
+    match &error {
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default().into_owned();
+            if database.kind() == ErrorKind::UniqueViolation {
+                StoreError::Conflict(constraint(database.as_ref()))
+            } else if is_lost_race(&code) {
+                StoreError::Retry(text)
+            } else if is_unavailable(&code) {
+                StoreError::Unavailable(text)
+            } else {
+                StoreError::Other(text)
+            }
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Tls(_) => StoreError::Unavailable(text),
+        sqlx::Error::WorkerCrashed => StoreError::Unavailable(text),
+        _ => StoreError::Other(text),
+    }
+}
+
+/// Refuses settings under which an acknowledged commit could be lost.
+pub(crate) async fn check_settings(tx: &mut Tx) -> Result<(), StoreError> {
+    let refuse = |setting: &str| Err(StoreError::UnsafeSetting(setting.to_owned()));
+    match tx.engine() {
+        Engine::Sqlite => {
+            let synchronous = tx.fetch_int("PRAGMA synchronous").await?;
+            let journal = tx.fetch_text("PRAGMA journal_mode").await?;
+            if synchronous < 2 {
+                return refuse(
+                    "SQLite's synchronous is below FULL; a power cut would lose acknowledged wallets",
+                );
+            }
+            if journal != "wal" {
+                return refuse(
+                    "SQLite's journal_mode is not WAL; put the data folder on a local disk",
+                );
+            }
+        }
+        Engine::Postgres => {
+            if tx
+                .fetch_text("SELECT current_setting('synchronous_commit')")
+                .await?
+                == "off"
+            {
+                return refuse("PostgreSQL's synchronous_commit is off; set it to on or stricter");
+            }
+            if tx
+                .fetch_text("SELECT current_setting('server_encoding')")
+                .await?
+                != "UTF8"
+            {
+                return refuse(
+                    "the PostgreSQL database's encoding is not UTF8; create it with ENCODING 'UTF8'",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names of settings worth a warning rather than a refusal.
+pub(crate) async fn weak_settings(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+    let mut weak = Vec::new();
+    if tx.engine() == Engine::Postgres {
+        for setting in ["fsync", "full_page_writes"] {
+            let sql = format!("SELECT current_setting('{setting}')");
+            if tx.fetch_text(sql).await? == "off" {
+                weak.push(format!(
+                    "PostgreSQL's {setting} is off; a power cut can destroy the database"
+                ));
+            }
+        }
+    }
+    Ok(weak)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart() {
+        for (code, race, down) in [
+            ("40001", true, false),
+            ("40P01", true, false),
+            ("5", true, false),
+            ("53100", false, true),
+            ("57P01", false, true),
+            ("13", false, true),
+            ("23505", false, false),
+        ] {
+            assert_eq!(
+                (is_lost_race(code), is_unavailable(code)),
+                (race, down),
+                "{code}"
+            );
+        }
+    }
+}

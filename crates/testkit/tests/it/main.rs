@@ -1,0 +1,3 @@
+//! The platform as a whole, on both engines, with a real signer.
+
+mod smoke;

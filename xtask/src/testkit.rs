@@ -1,0 +1,105 @@
+//! `cargo xtask bench` and `cargo xtask crash`: build, then hand over to `coffer-testkit`.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::postgres::Cluster;
+use crate::{process, test};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchOptions {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Job {
+    /// A batch, from the HTTP request to the last durable commit
+    Batch {
+        /// Rows of the file
+        #[arg(long, default_value_t = 100_000)]
+        rows: u64,
+        /// Address kinds, parted by commas
+        #[arg(long, default_value = "evm,tron,bitcoin,bitcoin-taproot,solana")]
+        chains: String,
+        /// A PostgreSQL to measure; SQLite when left out
+        #[arg(long)]
+        database_url: Option<String>,
+        /// More for `coffer-testkit bench-batch`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CrashOptions {
+    /// Also on a PostgreSQL started for it
+    #[arg(long)]
+    postgres: bool,
+    /// For `coffer-testkit crash`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    more: Vec<String>,
+}
+
+pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
+    let Job::Batch {
+        rows,
+        chains,
+        database_url,
+        more,
+    } = &options.job;
+    let packages = [
+        "-p",
+        "coffer",
+        "-p",
+        "coffer-signer",
+        "-p",
+        "coffer-testkit",
+    ];
+    eprintln!(
+        "A release build: some minutes the first time, since every dependency is compiled for it."
+    );
+    process::run(
+        Command::new("cargo")
+            .args(["build", "--release", "--bins"])
+            .args(packages)
+            .current_dir(root),
+    )?;
+    let programs = test::target_folder(root)?.join("release");
+    let mut command = Command::new(programs.join("coffer-testkit"));
+    command
+        .args([
+            "bench-batch",
+            "--rows",
+            &rows.to_string(),
+            "--chains",
+            chains,
+        ])
+        .arg("--bin-dir")
+        .arg(&programs);
+    if let Some(url) = database_url {
+        command.args(["--database-url", url]);
+    }
+    process::run(command.args(more).current_dir(root))
+}
+
+pub(crate) fn crash(root: &Path, options: &CrashOptions) -> Result<()> {
+    let programs = test::build_with_failpoints(root)?;
+    let cluster = options
+        .postgres
+        .then(|| Cluster::start(false))
+        .transpose()?;
+    let mut command = Command::new(programs.join("coffer-testkit"));
+    command
+        .arg("crash")
+        .arg("--bin-dir")
+        .arg(&programs)
+        .args(&options.more)
+        .current_dir(root);
+    if let Some(cluster) = &cluster {
+        command.args(["--database-url", &cluster.url]);
+    }
+    process::run(&mut command).context("the crash runner found a difference, or could not run")
+}
