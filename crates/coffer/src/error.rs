@@ -79,6 +79,14 @@ impl Failure {
         )
     }
 
+    /// A place that was looked at before and still could not be written: a full disk, for instance.
+    pub(crate) fn writing(path: &std::path::Path, cause: &io::Error) -> Self {
+        Self::unexpected(
+            format!("cannot write {}: {cause}", path.display()),
+            "look at the disk's free space and the folder's permissions, then try again",
+        )
+    }
+
     pub(crate) fn from_clap(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();

@@ -1,6 +1,6 @@
+use coffer_server::config::LogFormat;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::LogFormat;
 use crate::error::Failure;
 
 /// To standard error, so that standard output stays the answer's.

@@ -207,7 +207,7 @@ async fn download_once(
     format: ResultsFormat,
     target: &Target,
 ) -> Result<Copied, Failure> {
-    let failed = |error: io::Error| Failure::file("write", &target.path, &error);
+    let failed = |error: io::Error| Failure::writing(&target.path, &error);
     if !target.is_file {
         let mut device = OpenOptions::new()
             .write(true)
