@@ -8,7 +8,7 @@ mod log;
 use std::path::{Path, PathBuf};
 
 use coffer_server::config::{Config, LogFormat, Role};
-use coffer_server::{InitOptions, Initialized, ServeOptions};
+use coffer_server::{Announce, InitOptions, Initialized, ServeOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -51,7 +51,11 @@ pub(crate) fn serve(args: ServeArgs, environment: Environment, out: Output) -> R
     let options = ServeOptions {
         config,
         data_dir,
-        json: out.is_json(),
+        announce: if out.is_json() {
+            Announce::Json
+        } else {
+            Announce::Text
+        },
     };
     let runtime = runtime()?;
     let served = runtime.block_on(coffer_server::serve(options));
