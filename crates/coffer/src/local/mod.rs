@@ -117,6 +117,8 @@ pub(crate) fn signer_program(named: Option<&Path>) -> PathBuf {
 }
 
 fn runtime() -> Result<Runtime, Failure> {
+    // The database, its log and the anchor are for this user alone, whatever the shell's habit is.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
