@@ -5,5 +5,6 @@ mod batches;
 mod client;
 mod installation;
 mod openapi;
+mod organizations;
 mod service;
 mod wallets;
