@@ -1,4 +1,7 @@
 //! Address pools: per vault, addresses derived and verified ahead of need, between two watermarks.
+//!
+//! A pool is filled from its first use on, or once its watermarks are set. A vault that only ever sees batches
+//! spends no index on a pool, so a batch's indexes depend on the requests before it and not on timing.
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::id::VaultId;
@@ -106,6 +109,12 @@ impl Platform {
             added += count;
         }
         Ok(added)
+    }
+
+    /// Begins a pool with the default watermarks, if it was never used, and adds a first entry.
+    pub(crate) async fn begin_pool(&self, vault: VaultId) -> Result<(), Error> {
+        transact!(self, tx, { Ok(rows::begin(tx, vault, DEFAULT).await?) })?;
+        self.fill_pool(vault, 1).await
     }
 
     /// Adds `count` entries. Indexes are allocated in the transaction that adds their entries, so none is lost.

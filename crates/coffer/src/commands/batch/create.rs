@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep};
 
 use super::results::{self, Target};
 use super::upload::{Upload, guess_format};
-use super::{describe, id_of, wait};
+use super::{describe, id_of, refused, wait};
 use crate::args::{CreateArgs, ResultsFormat};
 use crate::client::Resource;
 use crate::commands::Session;
@@ -55,13 +55,16 @@ pub(crate) async fn run(session: &Session, args: CreateArgs) -> Result<(), Failu
     if wait {
         batch = follow(session, &id, &batch, patience).await?;
     }
+    let mut rows_refused = 0;
     if let Some(target) = &target {
         let format = results::format_by_name(&target.path).unwrap_or(ResultsFormat::Csv);
-        results::download(session, &id, format, target, patience).await?;
+        let copied = results::download(session, &id, format, target, patience).await?;
+        rows_refused = copied.refused;
         batch["results_file"] = target.path.display().to_string().into();
     }
     batch["idempotency_key"] = key.into();
     session.out.answer(&batch, || describe(&batch))?;
+    refused::no_success(rows_refused)?;
     if wait {
         return verdict(session, &id, &batch).await;
     }
