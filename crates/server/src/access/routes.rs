@@ -111,10 +111,10 @@ fn tell_problems(operation: &mut Operation) {
     for (status, response) in &mut *responses {
         // OpenAPI 3.1 wants a description; an endpoint gives its own where the status alone does not say it.
         let reason = StatusCode::from_bytes(status.as_bytes()).ok();
-        if let (RefOr::T(response), Some(reason)) = (response, reason) {
-            if response.description.is_empty() {
-                response.description = reason.canonical_reason().unwrap_or("Done").to_owned();
-            }
+        if let (RefOr::T(response), Some(reason)) = (response, reason)
+            && response.description.is_empty()
+        {
+            response.description = reason.canonical_reason().unwrap_or("Done").to_owned();
         }
     }
     responses.insert("default".to_owned(), response.into());

@@ -6,5 +6,6 @@ mod client;
 mod installation;
 mod openapi;
 mod organizations;
+mod resilience;
 mod service;
 mod wallets;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use coffer_domain::address::BitcoinNetwork;
@@ -20,7 +20,7 @@ use crate::installation::{Installation, config, made, signer_program};
 use crate::openapi::operations;
 
 /// A signer of its own for this test, on the installation's key file.
-fn signer(folder: &Path) -> SignerClient {
+fn signer(folder: &Path) -> (SignerClient, Child) {
     let (ours, theirs) = UnixStream::pair().expect("a pair");
     let mut command = Command::new(signer_program());
     command
@@ -29,10 +29,9 @@ fn signer(folder: &Path) -> SignerClient {
         .arg("--passphrase-file")
         .arg(folder.join("passphrase"))
         .stdin(Stdio::from(OwnedFd::from(theirs)));
-    // It ends with the channel; the test does not outlive it by much.
-    command.spawn().expect("starts");
+    let child = command.spawn().expect("starts");
     drop(command);
-    SignerClient::connect(ours, None).expect("greets")
+    (SignerClient::connect(ours, None).expect("greets"), child)
 }
 
 fn drill(folder: &Path, challenge: &str) -> DrillProof {
@@ -61,8 +60,8 @@ fn drill(folder: &Path, challenge: &str) -> DrillProof {
 /// database of its own, whose rows (sealed under the same key) are then copied over.
 async fn second_organization(folder: &Path) -> String {
     let path = folder.to_owned();
-    let (made, signer) = tokio::task::spawn_blocking(move || {
-        let signer = signer(&path);
+    let (made, signer, mut child) = tokio::task::spawn_blocking(move || {
+        let (signer, child) = signer(&path);
         let choice = Choice {
             organization_name: "second".into(),
             vault: NewVault {
@@ -74,10 +73,8 @@ async fn second_organization(folder: &Path) -> String {
         };
         let draft = bootstrap::draft(&signer, &SystemClock, &OsEntropy, &choice).expect("drafted");
         let proof = drill(&path, &draft.challenge().to_json());
-        (
-            draft.finish(&signer, &OsEntropy, &proof).expect("passes"),
-            signer,
-        )
+        let made = draft.finish(&signer, &OsEntropy, &proof).expect("passes");
+        (made, signer, child)
     })
     .await
     .expect("no panic");
@@ -88,6 +85,7 @@ async fn second_organization(folder: &Path) -> String {
             .await
             .expect("applies")
     );
+    child.wait().expect("it ends with its channel");
     let main = format!("sqlite:{}", folder.join("data/coffer.db").display());
     let mut connection = SqliteConnection::connect(&main).await.expect("opens");
     let attach = format!("ATTACH '{}' AS other", folder.join("second.db").display());
