@@ -33,6 +33,33 @@ pub(crate) fn describe(command: &Command) -> String {
     text
 }
 
+/// What `cargo run` tells us about our own package. Handed on to another cargo it would change what
+/// `ring` and others are built from, and they would be compiled anew each time.
+const OURS: [&str; 17] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_AUTHORS",
+    "CARGO_PKG_DESCRIPTION",
+    "CARGO_PKG_HOMEPAGE",
+    "CARGO_PKG_LICENSE",
+    "CARGO_PKG_LICENSE_FILE",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_README",
+    "CARGO_PKG_REPOSITORY",
+    "CARGO_PKG_RUST_VERSION",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+    "CARGO",
+];
+
+fn forget_our_package(command: &mut Command) -> &mut Command {
+    OURS.into_iter()
+        .fold(command, |command, name| command.env_remove(name))
+}
+
 /// Runs with the terminal inherited; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = status(command)?;
@@ -44,14 +71,14 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
     eprintln!("$ {}", describe(command));
-    command
+    forget_our_package(command)
         .status()
         .with_context(|| format!("cannot run `{}`", describe(command)))
 }
 
 /// Standard output of a quiet program; its standard error is part of the error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command
+    let output = forget_our_package(command)
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot run `{}`", describe(command)))?;
@@ -74,7 +101,7 @@ pub(crate) fn run_and_read(
     mut each_line: impl FnMut(&str),
 ) -> Result<ExitStatus> {
     eprintln!("$ {}", describe(command));
-    let mut child = command
+    let mut child = forget_our_package(command)
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run `{}`", describe(command)))?;

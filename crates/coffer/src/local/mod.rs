@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::Environment;
 use crate::args::{DATA_DIR, InitArgs, ServeArgs};
+use crate::client;
 use crate::error::Failure;
 use crate::output::{Output, fields};
 
@@ -48,6 +49,7 @@ pub(crate) fn serve(args: ServeArgs, environment: Environment, out: Output) -> R
         .unwrap_or_else(|| PathBuf::from(DATA_DIR));
     let config = configure(args, environment)?;
     log::start(&config.log.filter, config.log.format)?;
+    client::install_cryptography();
     let options = ServeOptions {
         config,
         data_dir,

@@ -11,7 +11,7 @@ use crate::client::Resource;
 use crate::commands::Session;
 use crate::commands::input;
 use crate::error::{Failure, Kind};
-use crate::output::{member, thousands};
+use crate::output::{member, printable, thousands};
 
 /// How long the first contact is tried: long enough for a server that is just starting.
 const FIRST_CONTACT: Duration = Duration::from_secs(3);
@@ -221,10 +221,10 @@ async fn verdict(session: &Session, id: &str, batch: &Value) -> Result<(), Failu
         .unwrap_or_default();
     for row in &rows {
         session.out.note(&format!(
-            "row {}: {}: {}",
+            "row {}, {:?}: {}",
             row["row"],
-            crate::output::printable(row["external_id"].as_str().unwrap_or("-")),
-            crate::output::printable(&reason(&row["error"]))
+            row["external_id"].as_str().unwrap_or_default(),
+            printable(&reason(&row["error"]))
         ));
     }
     let what = match state.as_str() {
