@@ -1,12 +1,13 @@
 //! The table of endpoints, from which both the router and the OpenAPI document are made.
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Ref, ResponseBuilder};
+use utoipa::openapi::{Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::guard::{Guard, guard};
@@ -107,6 +108,15 @@ fn tell_problems(operation: &mut Operation) {
         .content("application/problem+json", problem)
         .build();
     let responses = &mut operation.responses.responses;
+    for (status, response) in &mut *responses {
+        // OpenAPI 3.1 wants a description; an endpoint gives its own where the status alone does not say it.
+        let reason = StatusCode::from_bytes(status.as_bytes()).ok();
+        if let (RefOr::T(response), Some(reason)) = (response, reason)
+            && response.description.is_empty()
+        {
+            response.description = reason.canonical_reason().unwrap_or("Done").to_owned();
+        }
+    }
     responses.insert("default".to_owned(), response.into());
 }
 

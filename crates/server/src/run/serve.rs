@@ -170,7 +170,11 @@ impl Announce {
     fn tell(self, address: Option<SocketAddr>) {
         let url = address.map(|address| format!("http://{address}"));
         let line = match (self, &url, address) {
-            (Self::To(whom), _, Some(address)) => return drop(whom.send(address)),
+            (Self::To(whom), _, Some(address)) => {
+                // Whoever asked may have gone.
+                let _ = whom.send(address);
+                return;
+            }
             (Self::To(_), ..) => return,
             (Self::Json, url, _) => serde_json::json!({ "listening": url }).to_string(),
             (Self::Text, Some(url), _) => format!("listening on {url}"),

@@ -73,6 +73,13 @@ async fn a_file_becomes_wallets_and_results() {
         (&json!("evm"), &json!("顾客-5"))
     );
 
+    followed(&installation, &id).await;
+    installation.stop().await;
+}
+
+/// What else there is to see of a batch that has ended.
+async fn followed(installation: &Installation, id: &str) {
+    let client = &installation.client;
     let events = client.get(&format!("/v1/batches/{id}/events")).await;
     assert_eq!(events.header("content-type"), Some("text/event-stream"));
     assert!(
@@ -88,7 +95,6 @@ async fn a_file_becomes_wallets_and_results() {
         client.post(&format!("/v1/batches/{id}/pause")).await.code(),
         "state_conflict"
     );
-    installation.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

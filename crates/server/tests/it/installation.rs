@@ -15,16 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 
-pub struct Installation {
-    pub folder: TempDir,
-    pub client: Client,
-    pub vault: String,
+pub(crate) struct Installation {
+    pub(crate) folder: TempDir,
+    pub(crate) client: Client,
+    pub(crate) vault: String,
     stop: CancellationToken,
     server: JoinHandle<anyhow::Result<()>>,
 }
 
 /// `coffer-signer` as built beside this test; built now when it is not there.
-pub fn signer_program() -> PathBuf {
+pub(crate) fn signer_program() -> PathBuf {
     let test = std::env::current_exe().expect("a path");
     let folder = test
         .parent()
@@ -44,14 +44,14 @@ pub fn signer_program() -> PathBuf {
     program
 }
 
-pub struct Made {
-    pub folder: TempDir,
-    pub vault: String,
-    pub key: String,
+pub(crate) struct Made {
+    pub(crate) folder: TempDir,
+    pub(crate) vault: String,
+    pub(crate) key: String,
 }
 
 /// A data folder in `folder/data`, not yet served.
-pub async fn made() -> Made {
+pub(crate) async fn made() -> Made {
     let folder = tempfile::tempdir().expect("a folder");
     let passphrase = folder.path().join("passphrase");
     std::fs::write(&passphrase, "correct horse battery staple").expect("written");
@@ -76,7 +76,7 @@ pub async fn made() -> Made {
     }
 }
 
-pub fn config(made: &Made) -> Config {
+pub(crate) fn config(made: &Made) -> Config {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".parse().expect("an address");
     config.server.events_interval_ms = 20;
@@ -87,13 +87,13 @@ pub fn config(made: &Made) -> Config {
 }
 
 impl Installation {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let made = made().await;
         let config = config(&made);
         Self::start(made, config).await
     }
 
-    pub async fn start(made: Made, config: Config) -> Self {
+    pub(crate) async fn start(made: Made, config: Config) -> Self {
         let stop = CancellationToken::new();
         let (told, tell) = oneshot::channel();
         let options = ServeOptions {
@@ -119,7 +119,7 @@ impl Installation {
     }
 
     /// Stops the server, which has to end well.
-    pub async fn stop(self) -> Made {
+    pub(crate) async fn stop(self) -> Made {
         self.stop.cancel();
         self.server.await.expect("no panic").expect("a clean end");
         Made {
@@ -130,7 +130,7 @@ impl Installation {
     }
 
     /// A new key with these scopes.
-    pub async fn key(&self, scopes: &[&str]) -> String {
+    pub(crate) async fn key(&self, scopes: &[&str]) -> String {
         let body = json!({ "name": "test", "scopes": scopes });
         let answer = self.client.json("POST", "/v1/keys", &body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -138,7 +138,7 @@ impl Installation {
     }
 
     /// The batch when it has come to its end.
-    pub async fn finished(&self, id: &str) -> Value {
+    pub(crate) async fn finished(&self, id: &str) -> Value {
         let wait = async {
             loop {
                 let batch = self.client.get(&format!("/v1/batches/{id}")).await.json();

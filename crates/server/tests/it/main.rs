@@ -5,5 +5,7 @@ mod batches;
 mod client;
 mod installation;
 mod openapi;
+mod organizations;
+mod resilience;
 mod service;
 mod wallets;

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
 
-pub fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::from_str(&coffer_server::openapi_json()).expect("JSON")
 }
 
 /// Method, path and operation.
-pub fn operations() -> Vec<(String, String, Value)> {
+pub(crate) fn operations() -> Vec<(String, String, Value)> {
     let document = document();
     let paths = document["paths"].as_object().expect("paths").clone();
     let mut operations = Vec::new();
@@ -26,10 +26,10 @@ fn the_checked_in_document_is_up_to_date() {
     let current = coffer_server::openapi_json();
     let kept = std::fs::read_to_string(PATH).unwrap_or_default();
     if kept != current {
-        let beside = format!("{PATH}.new");
-        std::fs::write(&beside, current).expect("written");
+        let beside = concat!(env!("CARGO_TARGET_TMPDIR"), "/openapi.json");
+        std::fs::write(beside, current).expect("written");
         panic!(
-            "docs/openapi.json is out of date; if the change is wanted: mv docs/openapi.json.new docs/openapi.json"
+            "docs/openapi.json is out of date; if the change is wanted: cp {beside} docs/openapi.json"
         );
     }
 }
@@ -43,6 +43,13 @@ fn every_operation_is_described() {
         assert!(
             operation["responses"]["default"].is_object(),
             "{place} does not tell its problems"
+        );
+        let responses = operation["responses"].as_object().expect("responses");
+        assert!(
+            responses
+                .values()
+                .all(|response| response["description"].is_string()),
+            "{place}"
         );
         ids.push(operation["operationId"].as_str().expect("an id").to_owned());
         let under_v1 = path.starts_with("/v1/");

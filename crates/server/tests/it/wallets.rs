@@ -69,6 +69,12 @@ async fn a_wallet_is_made_once_and_decided_by_another() {
     );
     assert_eq!(officer.get("/v1/wallets").await.code(), "forbidden");
 
+    found(&installation, &id).await;
+    installation.stop().await;
+}
+
+async fn found(installation: &Installation, id: &str) {
+    let client = &installation.client;
     let found = client.get("/v1/wallets?external_id=ann").await.json();
     assert_eq!(
         (&found["data"][0]["id"], &found["next_cursor"]),
@@ -89,11 +95,10 @@ async fn a_wallet_is_made_once_and_decided_by_another() {
         client.get("/v1/addresses/nonsense").await.code(),
         "validation"
     );
-    installation.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_pools_keys_and_drills() {
+async fn lists_pools_and_drills() {
     let installation = Installation::new().await;
     let (client, vault) = (&installation.client, &installation.vault);
     let list = format!("/v1/vaults/{vault}/allow-list");
@@ -148,6 +153,13 @@ async fn lists_pools_keys_and_drills() {
         "validation"
     );
 
+    installation.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_opens_nothing() {
+    let installation = Installation::new().await;
+    let client = &installation.client;
     let key = installation.key(&["wallets:read"]).await;
     let reader = client.with_key(&key);
     assert_eq!(reader.get("/v1/wallets").await.status, 200);
