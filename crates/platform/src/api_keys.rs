@@ -1,5 +1,7 @@
 //! API keys: issued once, kept as a hash, checked in constant time, revoked for good.
 
+use std::cmp::Ordering;
+
 use coffer_domain::id::{ApiKeyId, OrganizationId};
 use coffer_store::api_keys::{self as rows, ApiKeyRow};
 use coffer_store::{Sealed, Tx};
@@ -145,16 +147,31 @@ impl Platform {
         object: &str,
         version: u32,
     ) -> Result<(), Error> {
+        match self
+            .compare_version(tx, organization, object, version)
+            .await?
+        {
+            Ordering::Equal => Ok(()),
+            Ordering::Less | Ordering::Greater => Err(refused(object.to_owned())),
+        }
+    }
+
+    /// `version` beside the latest that the audit chain names. `Less` is an old row that was put back, or
+    /// one that another commit overtook since `tx` read it.
+    pub(crate) async fn compare_version(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+        object: &str,
+        version: u32,
+    ) -> Result<Ordering, Error> {
         if self.0.chains.object_version(organization, object) < version {
             self.0
                 .chains
                 .catch_up(tx, &self.0.seals, organization)
                 .await?;
         }
-        if self.0.chains.object_version(organization, object) == version {
-            return Ok(());
-        }
-        Err(refused(object.to_owned()))
+        Ok(version.cmp(&self.0.chains.object_version(organization, object)))
     }
 
     pub async fn create_api_key(

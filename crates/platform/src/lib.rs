@@ -113,12 +113,13 @@ impl Platform {
     }
 
     async fn verify_chains(&self) -> Result<(), Error> {
-        let mut tx = self.0.db.read().await?;
-        for organization in organizations::all(&mut tx).await? {
+        let organizations = organizations::all(&mut self.0.db.read().await?).await?;
+        for organization in organizations {
+            let mut tx = self.0.db.read().await?;
             match self
                 .0
                 .chains
-                .catch_up(&mut tx, &self.0.seals, organization.id)
+                .verify(&mut tx, &self.0.seals, organization.id)
                 .await
             {
                 Ok(()) | Err(Error::AuditBroken { .. }) => {}

@@ -1,4 +1,7 @@
 //! Address pools: per vault, addresses derived and verified ahead of need, between two watermarks.
+//!
+//! A pool is filled from its first use on, or once its watermarks are set. A vault that only ever sees batches
+//! spends no index on a pool, so a batch's indexes depend on the requests before it and not on timing.
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::id::VaultId;
@@ -31,9 +34,8 @@ pub struct Pool {
 
 impl Platform {
     pub async fn pool(&self, caller: &Caller, vault: VaultId) -> Result<Pool, Error> {
-        self.guard(caller.organization)?;
+        self.vault(caller, vault).await?;
         let mut tx = self.0.db.read().await?;
-        self.vault_row(&mut tx, caller.organization, vault).await?;
         let marks = rows::watermarks(&mut tx, vault).await?.unwrap_or(DEFAULT);
         let level = rows::level(&mut tx, vault).await?;
         Ok(Pool {
@@ -101,22 +103,28 @@ impl Platform {
         drop(tx);
         let mut added = 0;
         for (vault, count) in wanted {
-            let count = count.min(STEP);
-            self.fill_pool(vault, count).await?;
+            let mut left = count;
+            while left > 0 {
+                let step = left.min(STEP);
+                self.fill_pool(vault, step).await?;
+                left -= step;
+            }
             added += count;
         }
         Ok(added)
     }
 
+    /// Begins a pool with the default watermarks, if it was never used, and adds a first entry.
+    pub(crate) async fn begin_pool(&self, vault: VaultId) -> Result<(), Error> {
+        transact!(self, tx, { Ok(rows::begin(tx, vault, DEFAULT).await?) })?;
+        self.fill_pool(vault, 1).await
+    }
+
     /// Adds `count` entries. Indexes are allocated in the transaction that adds their entries, so none is lost.
     pub(crate) async fn fill_pool(&self, vault: VaultId, count: u32) -> Result<(), Error> {
         loop {
-            let mut tx = self.0.db.read().await?;
-            let sealed = vaults::by_id(&mut tx, vault)
-                .await?
-                .ok_or_else(|| Error::not_found("vault", vault))?;
-            let row = self.open_vault(&mut tx, sealed).await?;
-            drop(tx);
+            let row = self.read_vault(vault).await?;
+            let row = row.ok_or_else(|| Error::not_found("vault", vault))?;
             let first = row.vault.next_index;
             let account = self.account_keys(&row)?;
             let platform = self.clone();

@@ -271,7 +271,8 @@ impl Sealable for ApiKeyRow {
     }
 }
 
-/// Only what never changes of a batch; its progress is counted anew from its chunks' sealed outcomes.
+/// Only what never changes of a batch. Its counters are for display: what became of a row is said by its
+/// chunk's sealed outcome and by the wallet, never by them.
 impl Sealable for Batch {
     const TAG: &'static str = "batch v1";
 

@@ -179,8 +179,8 @@ pub struct RateLimitConfig {
 impl Default for RateLimitConfig {
     fn default() -> Self {
         Self {
-            requests_per_second: 200,
-            burst: 400,
+            requests_per_second: 1000,
+            burst: 2000,
             failures_per_minute: 60,
         }
     }

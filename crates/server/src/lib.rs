@@ -21,4 +21,4 @@ mod problem;
 pub mod run;
 
 pub use openapi::openapi_json;
-pub use run::{InitOptions, Initialized, ServeOptions, init, serve};
+pub use run::{Announce, InitOptions, Initialized, ServeOptions, init, serve, serve_until};

@@ -75,8 +75,7 @@ pub async fn update_progress(
     batch: &Batch,
     from: BatchState,
 ) -> Result<(), StoreError> {
-    let changed = tx
-        .execute(
+    tx.execute_one(
             "UPDATE batches SET state = $1, rows_created = $2, rows_existing = $3, rows_failed = $4, chunks_done = $5, \
              started_at = $6, finished_at = $7 WHERE id = $8 AND state = $9",
             &[
@@ -90,16 +89,9 @@ pub async fn update_progress(
                 Param::Blob(batch.id.as_bytes()),
                 Param::Text(from.name()),
             ],
-        )
-        .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Retry(format!(
-            "batch {} was changed meanwhile",
-            batch.id
-        )))
-    }
+            &batch.id,
+    )
+    .await
 }
 
 pub async fn by_id(tx: &mut Tx, id: BatchId) -> Result<Option<Sealed<Batch>>, StoreError> {

@@ -1,5 +1,6 @@
 //! Reading vaults: sealed, at their latest version, of the caller's organization.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use coffer_domain::id::{OrganizationId, VaultId};
@@ -10,24 +11,28 @@ use coffer_store::{Sealed, Tx};
 use super::AccountKeys;
 use crate::{Caller, Error, Platform};
 
+/// Looks at a row that keeps being overtaken.
+const OVERTAKEN_MAX: u32 = 5;
+
 impl Platform {
     pub async fn vaults(&self, caller: &Caller) -> Result<Vec<Vault>, Error> {
         self.guard(caller.organization)?;
         let mut tx = self.0.db.read().await?;
-        let mut vaults = Vec::new();
-        for sealed in rows::of_organization(&mut tx, caller.organization).await? {
-            vaults.push(self.open_vault(&mut tx, sealed).await?.vault);
+        let listed = rows::of_organization(&mut tx, caller.organization).await?;
+        drop(tx);
+        let mut vaults = Vec::with_capacity(listed.len());
+        for sealed in listed {
+            vaults.push(self.vault(caller, sealed.value.vault.id).await?);
         }
         Ok(vaults)
     }
 
     pub async fn vault(&self, caller: &Caller, id: VaultId) -> Result<Vault, Error> {
         self.guard(caller.organization)?;
-        let mut tx = self.0.db.read().await?;
-        Ok(self
-            .vault_row(&mut tx, caller.organization, id)
-            .await?
-            .vault)
+        let row = self.read_vault(id).await?;
+        let own = row.filter(|row| row.vault.organization == caller.organization);
+        own.map(|row| row.vault)
+            .ok_or_else(|| Error::not_found("vault", id))
     }
 
     /// The vault a caller means when it names none: its only one, or the first made.
@@ -55,13 +60,51 @@ impl Platform {
         Ok(row)
     }
 
+    /// A vault of any organization, in a snapshot of its own. One that a commit has overtaken before it
+    /// could be compared with the audit looks put back, so it is read again before it is refused.
+    pub(crate) async fn read_vault(&self, id: VaultId) -> Result<Option<VaultRow>, Error> {
+        for _ in 0..OVERTAKEN_MAX {
+            let mut tx = self.0.db.read().await?;
+            let Some(sealed) = rows::by_id(&mut tx, id).await? else {
+                return Ok(None);
+            };
+            let row = self.0.seals.open(sealed, |row| row.vault.id.to_string())?;
+            let (owner, version) = (row.vault.organization, row.vault.version);
+            match self
+                .compare_version(&mut tx, owner, &id.to_string(), version)
+                .await?
+            {
+                Ordering::Equal => return Ok(Some(row)),
+                Ordering::Less => {}
+                Ordering::Greater => break,
+            }
+        }
+        Err(crate::seal::refused(id.to_string()))
+    }
+
+    fn is_overtaken(&self, sealed: &Sealed<VaultRow>) -> bool {
+        let vault = &sealed.value.vault;
+        let latest = self
+            .0
+            .chains
+            .object_version(vault.organization, &vault.id.to_string());
+        latest > vault.version
+    }
+
+    /// In a write transaction; for a reader there is [`Self::read_vault`].
     pub(crate) async fn vault_row(
         &self,
         tx: &mut Tx,
         organization: OrganizationId,
         id: VaultId,
     ) -> Result<VaultRow, Error> {
-        let sealed = rows::by_id(tx, id).await?;
+        let mut sealed = rows::by_id(tx, id).await?;
+        if sealed
+            .as_ref()
+            .is_some_and(|sealed| self.is_overtaken(sealed))
+        {
+            sealed = rows::by_id(tx, id).await?;
+        }
         self.own_vault(tx, organization, id, sealed).await
     }
 

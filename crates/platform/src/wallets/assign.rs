@@ -52,7 +52,7 @@ impl Platform {
             let _ = coffer_failpoint::hit("pool.take.after_commit", "");
             match taken {
                 Some(answer) => return Ok(answer),
-                None => self.fill_pool(new.vault, 1).await?,
+                None => self.begin_pool(new.vault).await?,
             }
         }
     }

@@ -1,10 +1,13 @@
 //! The table of endpoints, from which both the router and the OpenAPI document are made.
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
+use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::guard::{Guard, guard};
@@ -26,6 +29,7 @@ impl Routes {
     pub(crate) fn guarded(mut self, scope: Scope, endpoint: UtoipaMethodRouter<Api>) -> Self {
         let (schemas, mut paths, methods) = endpoint;
         for operation in operations(&mut paths) {
+            tell_problems(operation);
             require(operation, scope);
         }
         self.guarded.push((scope, (schemas, paths, methods)));
@@ -34,7 +38,9 @@ impl Routes {
 
     /// For liveness, readiness, metrics and the documentation. A test holds this list.
     pub(crate) fn open(mut self, endpoint: UtoipaMethodRouter<Open>) -> Self {
-        self.open.push(endpoint);
+        let (schemas, mut paths, methods) = endpoint;
+        operations(&mut paths).for_each(tell_problems);
+        self.open.push((schemas, paths, methods));
         self
     }
 
@@ -90,6 +96,28 @@ fn operations(paths: &mut Paths) -> impl Iterator<Item = &mut Operation> {
         .into_iter()
         .flatten()
     })
+}
+
+/// Every refusal has the same shape, whatever the endpoint.
+fn tell_problems(operation: &mut Operation) {
+    let problem = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
+    let response = ResponseBuilder::new()
+        .description("A refusal; `code` says which (RFC 9457)")
+        .content("application/problem+json", problem)
+        .build();
+    let responses = &mut operation.responses.responses;
+    for (status, response) in &mut *responses {
+        // OpenAPI 3.1 wants a description; an endpoint gives its own where the status alone does not say it.
+        let reason = StatusCode::from_bytes(status.as_bytes()).ok();
+        if let (RefOr::T(response), Some(reason)) = (response, reason)
+            && response.description.is_empty()
+        {
+            response.description = reason.canonical_reason().unwrap_or("Done").to_owned();
+        }
+    }
+    responses.insert("default".to_owned(), response.into());
 }
 
 /// OpenAPI 3.1 lets the requirement of any scheme name the roles that it takes.

@@ -17,7 +17,7 @@ mod extract;
 mod listener;
 mod timed_io;
 
-pub(crate) use body::{ClientBody, Fault, JsonBody, OptionalJsonBody};
+pub(crate) use body::{ClientBody, JsonBody, OptionalJsonBody};
 pub(crate) use envelope::enveloped;
 pub(crate) use extract::{IdempotencyKey, PathId, PathIds, Query};
 pub(crate) use listener::{Peer, accept};

@@ -222,7 +222,7 @@ async fn an_upload_of_a_byte_now_and_then_is_cut() {
             .expect("cut")
             .is_err()
     );
-    assert_eq!(faults.first(), Some(super::Fault::TooSlow));
+    assert_eq!(faults.first(), Some(super::body::Fault::TooSlow));
 }
 
 #[tokio::test]

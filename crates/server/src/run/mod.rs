@@ -12,4 +12,4 @@ mod signer_process;
 
 pub use files::DataDir;
 pub use init::{InitOptions, Initialized, init};
-pub use serve::{ServeOptions, serve};
+pub use serve::{Announce, ServeOptions, serve, serve_until};

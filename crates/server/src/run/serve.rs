@@ -1,6 +1,7 @@
 //! `coffer serve`: the parts in the order in which they need one another, and their stop in the other.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use coffer_signing::Signer;
 use coffer_store::Db;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,18 +31,28 @@ const OTHER_FILES: u64 = 128;
 pub struct ServeOptions {
     pub config: Config,
     pub data_dir: PathBuf,
-    /// Say where it listens in JSON.
-    pub json: bool,
+    pub announce: Announce,
+}
+
+/// How to tell that requests are taken, and where.
+pub enum Announce {
+    /// A line of text on standard output.
+    Text,
+    /// A line of JSON on standard output.
+    Json,
+    /// To whoever runs the server within its own process.
+    To(oneshot::Sender<SocketAddr>),
 }
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     stop_at_signal(&stop)?;
-    run(options, stop).await
+    serve_until(options, stop).await
 }
 
-async fn run(mut options: ServeOptions, stop: CancellationToken) -> anyhow::Result<()> {
+/// Runs until `stop`.
+pub async fn serve_until(mut options: ServeOptions, stop: CancellationToken) -> anyhow::Result<()> {
     crate::metrics::install();
     limit_connections_to_files(&mut options.config);
     let data = DataDir::new(options.data_dir.clone());
@@ -80,13 +92,9 @@ async fn with_signer(
     }
     let deadline = Duration::from_millis(config.server.shutdown_deadline_ms);
     let served = if serves {
-        serve_http(config, platform, options.json, stop.clone()).await
+        serve_http(config, platform, options.announce, stop.clone()).await
     } else {
-        announce(
-            "no HTTP here: the roles do not include api",
-            None,
-            options.json,
-        );
+        options.announce.tell(None);
         wait_for(&stop, &mut background).await
     };
     stop.cancel();
@@ -135,7 +143,7 @@ async fn wait_for(stop: &CancellationToken, background: &mut JoinSet<Ended>) -> 
 async fn serve_http(
     config: Config,
     platform: Platform,
-    json: bool,
+    announce: Announce,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let server = config.server.clone();
@@ -153,22 +161,31 @@ async fn serve_http(
         stop: stop.clone(),
     });
     let router = enveloped(api::routes().into_router(&api));
-    let url = format!("http://{address}");
-    announce(&format!("listening on {url}"), Some(&url), json);
+    announce.tell(Some(address));
     accept(listener, router, &server, stop).await;
     Ok(())
 }
 
-/// One line on standard output, for people and for whoever started this process.
-fn announce(text: &str, url: Option<&str>, json: bool) {
-    let line = if json {
-        serde_json::json!({ "listening": url }).to_string()
-    } else {
-        text.to_owned()
-    };
-    let mut out = std::io::stdout().lock();
-    // A closed standard output is no reason not to serve.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+impl Announce {
+    fn tell(self, address: Option<SocketAddr>) {
+        let url = address.map(|address| format!("http://{address}"));
+        let line = match (self, &url, address) {
+            (Self::To(whom), _, Some(address)) => {
+                // Whoever asked may have gone.
+                let _ = whom.send(address);
+                return;
+            }
+            (Self::To(_), ..) => return,
+            (Self::Json, url, _) => serde_json::json!({ "listening": url }).to_string(),
+            (Self::Text, Some(url), _) => format!("listening on {url}"),
+            (Self::Text, None, _) => {
+                "working; no HTTP here, since the roles do not include api".to_owned()
+            }
+        };
+        let mut out = std::io::stdout().lock();
+        // A closed standard output is no reason not to serve.
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
 }
 
 async fn start_platform(

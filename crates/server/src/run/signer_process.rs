@@ -26,13 +26,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What to start.
 #[derive(Debug, Clone)]
-pub struct SignerLaunch {
-    pub program: PathBuf,
-    pub key_file: PathBuf,
-    pub passphrase_file: Option<PathBuf>,
+pub(super) struct SignerLaunch {
+    pub(super) program: PathBuf,
+    pub(super) key_file: PathBuf,
+    pub(super) passphrase_file: Option<PathBuf>,
 }
 
-pub struct SignerProcess {
+pub(super) struct SignerProcess {
     launch: SignerLaunch,
     state: Mutex<State>,
 }
@@ -61,7 +61,7 @@ impl Drop for Running {
 
 impl SignerProcess {
     /// Starts the child and greets it, so that a wrong passphrase or program is found at once.
-    pub fn start(launch: SignerLaunch) -> Result<Self, SignerError> {
+    pub(super) fn start(launch: SignerLaunch) -> Result<Self, SignerError> {
         let process = Self {
             launch,
             state: Mutex::default(),
@@ -126,7 +126,7 @@ impl SignerProcess {
     }
 
     /// Restarts a child that died while nobody asked it anything, until `stop`.
-    pub async fn supervise(self: Arc<Self>, stop: CancellationToken) {
+    pub(super) async fn supervise(self: Arc<Self>, stop: CancellationToken) {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
@@ -146,7 +146,7 @@ impl SignerProcess {
     }
 
     /// Closes the channel, gives the child a moment to end, then kills it.
-    pub async fn stop(&self) {
+    pub(super) async fn stop(&self) {
         let running = {
             let mut state = self.state();
             state.stopped = true;

@@ -13,12 +13,7 @@ use crate::access::{Open, Routes};
 pub(crate) struct Ready {
     ready: bool,
     /// By part: `store` takes a transaction, `signer` answers and is the pinned one, `audit` chains are whole.
-    checks: BTreeMap<&'static str, Check>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Check {
-    ok: bool,
+    checks: BTreeMap<&'static str, bool>,
 }
 
 /// Can the process do its work?
@@ -32,9 +27,9 @@ pub(crate) async fn readyz(State(open): State<Open>) -> (StatusCode, Json<Ready>
         if let Err(error) = &state {
             tracing::warn!(part, error, "not ready");
         }
-        checks.insert(part, Check { ok: state.is_ok() });
+        checks.insert(part, state.is_ok());
     }
-    let ready = checks.values().all(|check| check.ok);
+    let ready = checks.values().all(|ok| *ok);
     let status = if ready {
         StatusCode::OK
     } else {
