@@ -5,8 +5,10 @@
 //! Development only; nothing of this is in the product.
 
 pub mod database;
+pub mod faults;
 pub mod installation;
 pub mod programs;
 
 pub use database::{Engine, TestDatabase};
-pub use installation::{Installation, ManualClock, MNEMONIC};
+pub use faults::FaultySigner;
+pub use installation::{Installation, MNEMONIC, ManualClock};
