@@ -90,9 +90,9 @@ impl Platform {
             if vault.state != VaultState::Open || self.guard(vault.organization).is_err() {
                 continue;
             }
-            let marks = rows::watermarks(&mut tx, vault.id)
-                .await?
-                .unwrap_or(DEFAULT);
+            let Some(marks) = rows::watermarks(&mut tx, vault.id).await? else {
+                continue;
+            };
             let level = rows::level(&mut tx, vault.id).await?;
             metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
                 .set(f64::from(level));

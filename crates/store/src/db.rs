@@ -214,7 +214,7 @@ impl Tx {
         &mut self,
         sql: impl Into<Cow<'static, str>>,
         params: &[Param<'_>],
-        object: &dyn std::fmt::Display,
+        object: &(dyn std::fmt::Display + Sync),
     ) -> Result<(), StoreError> {
         match self.execute(sql, params).await? {
             1 => Ok(()),

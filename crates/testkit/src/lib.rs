@@ -8,9 +8,11 @@ pub mod bench;
 pub mod checker;
 pub mod crash;
 pub mod database;
+pub mod faults;
 pub mod installation;
 pub mod programs;
 pub mod serving;
 
 pub use database::{Engine, TestDatabase};
+pub use faults::FaultySigner;
 pub use installation::{Installation, MNEMONIC, ManualClock};

@@ -105,6 +105,11 @@ impl Platform {
         let entry = self.0.seals.open(sealed, |entry| {
             format!("the pool entry {} of {}", entry.index, entry.vault)
         })?;
+        // What others committed a moment ago counts too.
+        self.0
+            .chains
+            .catch_up(tx, &self.0.seals, caller.organization)
+            .await?;
         if self
             .0
             .chains

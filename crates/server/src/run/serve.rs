@@ -75,6 +75,7 @@ async fn with_signer(
     let mut background = JoinSet::new();
     background.spawn(spawn_kept(signer.supervise(stop.clone())));
     background.spawn(spawn_kept(crate::metrics::upkeep(stop.clone())));
+    let db = platform.db().clone();
     let (anchoring, stop_anchor) = (platform.clone(), CancellationToken::new());
     let anchor = tokio::spawn({
         let stop = stop_anchor.clone();
@@ -102,6 +103,8 @@ async fn with_signer(
     // Last, so that the anchor covers what the workers committed.
     stop_anchor.cancel();
     let _ = anchor.await;
+    // SQLite folds its write-ahead log into the file when the last connection is closed.
+    db.close().await;
     served?;
     ended.unwrap_or_else(|_| {
         bail!("the workers did not stop in time; their leases run out by themselves")

@@ -43,6 +43,10 @@ async fn the_process_tells_how_it_fares_and_stops() {
     let made = installation.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(made.folder.path().join("data/audit.anchor").exists());
+    assert!(
+        !made.folder.path().join("data/coffer.db-wal").exists(),
+        "the database is closed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -221,6 +221,16 @@ async fn the_audit_log_verifies_by_what_is_documented() {
         assert_eq!(record["hash"], hex::encode(&before));
     }
     assert!(records.len() >= 4);
+    let first = client.get("/v1/audit?limit=3").await.json();
+    assert_eq!(
+        (first["data"].as_array().map(Vec::len), &first["next_after"]),
+        (Some(3), &json!(3))
+    );
+    assert_eq!(
+        client.get("/v1/audit?after=3").await.json()["data"][0],
+        records[3]
+    );
+    assert_eq!(page["next_after"], Value::Null);
     assert_eq!(head["hash"], hex::encode(&before));
     let doctor = client.get("/v1/doctor").await.json();
     assert!(

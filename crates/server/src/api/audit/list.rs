@@ -11,12 +11,18 @@ use crate::api::page;
 use crate::http::Query;
 use crate::problem::Problem;
 
+/// A record may be as large as the request it tells of, so a page ends early once it holds this much.
+const PAGE_BYTES: usize = 4 << 20;
+/// Records read at once.
+const STEP: u32 = 20;
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditQuery {
     /// Begin behind this record; 0 or left out: with the first.
     after: Option<u64>,
+    /// At most; a page of large records may have fewer and still not be the last.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
 }
@@ -74,13 +80,19 @@ pub(crate) async fn list_audit(
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = page::limit(query.limit)?;
-    let records = api
-        .platform()
-        .audit_records(&caller, query.after.unwrap_or(0), limit)
-        .await?;
-    let is_full = records.len() == limit as usize;
-    let next_after = records.last().filter(|_| is_full).map(|record| record.seq);
-    let data = records.into_iter().map(AuditRecordView::from).collect();
+    let mut after = query.after.unwrap_or(0);
+    let (mut data, mut left, mut bytes) = (Vec::new(), limit, 0);
+    let mut is_end = false;
+    while left > 0 && bytes < PAGE_BYTES && !is_end {
+        let wanted = left.min(STEP);
+        let records = api.platform().audit_records(&caller, after, wanted).await?;
+        is_end = records.len() < wanted as usize;
+        for record in records {
+            (after, left, bytes) = (record.seq, left - 1, bytes + record.payload.len());
+            data.push(AuditRecordView::from(record));
+        }
+    }
+    let next_after = (!is_end).then_some(after);
     Ok(Json(AuditPage { data, next_after }))
 }
 
