@@ -60,6 +60,8 @@ struct BatchRun {
     results: f64,
     /// Peak resident memory of `coffer` and of `coffer-signer`, in KiB.
     memory_kib: (u64, u64),
+    /// Processor seconds of `coffer` and of `coffer-signer`, from the request to the end of the batch.
+    processor: (f64, f64),
 }
 
 /// Measures; the answer is a JSON object and its text for people.
@@ -80,6 +82,7 @@ pub async fn batch(options: &Options) -> Result<(Value, String)> {
         "seconds_for_results": run.results,
         "peak_memory_mib": { "coffer": run.memory_kib.0 / 1024, "coffer_signer": run.memory_kib.1 / 1024 },
     });
+    json["processor_seconds"] = json!({ "coffer": run.processor.0, "coffer_signer": run.processor.1 });
     let mut text = text_of(options, engine, &run);
     if options.baselines {
         let rows = options.rows.min(DERIVED_ROWS);
@@ -101,6 +104,7 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
     let csv = Input::clean(options.rows).csv;
     let server = Server::start(&options.programs, site, None).await?;
     let api = Api::new(&server.url, &site.token)?;
+    let idle = server.processor_seconds();
     let started = Instant::now();
     let batch = api.upload(csv, &options.chains, "bench").await?;
     let accepted = started.elapsed().as_secs_f64();
@@ -113,6 +117,7 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
         tokio::time::sleep(LOOK_EVERY).await;
     };
     let finished = Measured { rows: options.rows, seconds: started.elapsed().as_secs_f64() };
+    let busy = server.processor_seconds();
     ensure!(ended["rows_created"].as_u64() == Some(u64::from(options.rows)), "not every row was created: {ended}");
     let started = Instant::now();
     let results = api.get_bytes(&format!("{path}/results?format=csv")).await?;
@@ -120,7 +125,13 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
     ensure!(results.iter().filter(|byte| **byte == b'\n').count() == options.rows as usize + 1, "a row has no result");
     let memory_kib = server.peak_memory_kib();
     server.stop().await?;
-    Ok(BatchRun { accepted, finished, results: seconds, memory_kib })
+    Ok(BatchRun {
+        accepted,
+        finished,
+        results: seconds,
+        memory_kib,
+        processor: (busy.0 - idle.0, busy.1 - idle.1),
+    })
 }
 
 fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
@@ -129,7 +140,7 @@ fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
     let batch = "batch, HTTP to last commit";
     format!(
         "{}\n{} rows x {} on {engine}\n{batch:36} {:>9.0} rows/s ({:.2} s; accepted after {:.2} s)\n{:36} {:>9.0} rows/s\n\
-         peak resident memory: coffer {coffer} MiB, coffer-signer {signer} MiB\n",
+         peak resident memory: coffer {coffer} MiB, coffer-signer {signer} MiB; processor time: coffer {:.1} s, coffer-signer {:.1} s\n",
         machine(),
         options.rows,
         options.chains,
@@ -138,6 +149,8 @@ fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
         run.accepted,
         "reading the results",
         f64::from(options.rows) / run.results,
+        run.processor.0,
+        run.processor.1,
     )
 }
 

@@ -195,9 +195,12 @@ fn init(programs: &Programs, folder: &Path) -> Result<serde_json::Value> {
 async fn fill_pool(programs: &Programs, site: &Site) -> Result<()> {
     let server = Server::start(programs, site, None).await?;
     let api = Api::new(&server.url, &site.token)?;
+    let path = format!("/v1/pools/{}", site.vault);
+    api.put(&path, &serde_json::json!({ "low": 100, "high": 500 }))
+        .await?;
     let filled = async {
         loop {
-            let pool = api.get(&format!("/v1/pools/{}", site.vault)).await?;
+            let pool = api.get(&path).await?;
             if pool["level"].as_u64() >= pool["high"].as_u64() {
                 return anyhow::Ok(());
             }
