@@ -58,7 +58,10 @@ where
 fn values_sql(table: &str, columns: &[&str], rows: usize) -> String {
     let row = format!("({})", vec!["?"; columns.len()].join(", "));
     let columns = columns.join(", ");
-    format!("INSERT INTO {table} ({columns}) VALUES {}", vec![row; rows].join(", "))
+    format!(
+        "INSERT INTO {table} ({columns}) VALUES {}",
+        vec![row; rows].join(", ")
+    )
 }
 
 async fn copy<'a, R>(

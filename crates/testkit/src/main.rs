@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use coffer_testkit::{Engine, bench};
 use coffer_testkit::crash::{self, Line};
 use coffer_testkit::serving::Programs;
+use coffer_testkit::{Engine, bench};
 
 #[derive(Parser)]
 #[command(
