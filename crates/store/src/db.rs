@@ -39,6 +39,9 @@ const READER_CACHE_KIB: &str = "-8192";
 const WAL_PAGES: &str = "16384";
 const READERS: u32 = 4;
 const PG_CONNECTIONS: u32 = 12;
+/// A host that stopped in the middle of a transaction holds its row locks; below a chunk's lease, so that
+/// whoever takes the lease over finds them free.
+const PG_IDLE_IN_TRANSACTION_MS: &str = "20000";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Db {
@@ -100,7 +103,8 @@ impl Db {
                         .to_owned(),
                 )
             })?
-            .application_name("coffer");
+            .application_name("coffer")
+            .options([("idle_in_transaction_session_timeout", PG_IDLE_IN_TRANSACTION_MS)]);
         let pool = PgPoolOptions::new()
             .max_connections(PG_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)

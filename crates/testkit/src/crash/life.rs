@@ -163,24 +163,24 @@ impl<'a> Lives<'a> {
                 }
             }
             signer = now;
+            // Also when the work is done: what is to come may strike an idle server as well.
+            if let Some((at, victim)) = kill_at
+                && Instant::now() >= at
+            {
+                if self.strike(server, victim).await {
+                    return Ok(End::Died);
+                }
+                kill_at = self.next_kill();
+            }
             let stepped = match kill_at {
                 None => work.step(&api).await,
-                Some((at, victim)) => {
-                    let done = tokio::time::timeout_at(at.into(), work.step(&api)).await;
-                    if let Ok(done) = done {
-                        done
-                    } else {
-                        if self.strike(server, victim).await {
-                            return Ok(End::Died);
-                        }
-                        kill_at = self.next_kill();
-                        continue;
-                    }
-                }
+                Some((at, _)) => match tokio::time::timeout_at(at.into(), work.step(&api)).await {
+                    Ok(stepped) => stepped,
+                    Err(_) => continue,
+                },
             };
             match stepped {
                 Ok(true) if kill_at.is_none() => return Ok(End::Done),
-                // What is to come may strike an idle server as well.
                 Ok(_) => tokio::time::sleep(PAUSE).await,
                 Err(ApiError::NoAnswer(_)) => {
                     server.ended_within(Duration::from_millis(500)).await;

@@ -161,7 +161,10 @@ impl Server {
     pub fn processor_seconds(&self) -> (f64, f64) {
         let ticks = rustix::param::clock_ticks_per_second();
         let seconds = |pid| processor_ticks(pid) as f64 / ticks as f64;
-        (seconds(self.pid()), signer_of(self.pid()).map_or(0.0, seconds))
+        (
+            seconds(self.pid()),
+            signer_of(self.pid()).map_or(0.0, seconds),
+        )
     }
 
     #[must_use]
@@ -260,5 +263,10 @@ fn peak_of(pid: u32) -> u64 {
 fn processor_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, tail)| tail);
-    fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum()
 }
