@@ -104,7 +104,10 @@ impl Db {
                 )
             })?
             .application_name("coffer")
-            .options([("idle_in_transaction_session_timeout", PG_IDLE_IN_TRANSACTION_MS)]);
+            .options([(
+                "idle_in_transaction_session_timeout",
+                PG_IDLE_IN_TRANSACTION_MS,
+            )]);
         let pool = PgPoolOptions::new()
             .max_connections(PG_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)

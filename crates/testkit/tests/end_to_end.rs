@@ -148,8 +148,17 @@ async fn from_a_file_to_addresses_that_the_oracle_derives_too() {
         (Some(10_000), Some(0))
     );
 
-    // The same key and file again is the same batch; another file under the key is refused.
-    let id = done["id"].as_str().expect("an id");
+    repetitions(&cli, done["id"].as_str().expect("an id"));
+    wallets_and_addresses(&cli, &text);
+    cli.server
+        .stop()
+        .await
+        .expect("SIGTERM ends it with 0, and the signer with it");
+    drop(programs);
+}
+
+/// The same key and file again is the same batch; another file under the key is refused.
+fn repetitions(cli: &Cli, id: &str) {
     let again = cli.answer(
         0,
         &[
@@ -176,12 +185,6 @@ async fn from_a_file_to_addresses_that_the_oracle_derives_too() {
         ),
         (Some(3), Some(0))
     );
-    wallets_and_addresses(&cli, &text);
-    cli.server
-        .stop()
-        .await
-        .expect("SIGTERM ends it with 0, and the signer with it");
-    drop(programs);
 }
 
 fn wallets_and_addresses(cli: &Cli, results: &str) {
