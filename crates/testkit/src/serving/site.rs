@@ -83,7 +83,7 @@ impl Site {
     }
 }
 
-/// What `coffer init` made, with a full pool, at rest.
+/// What `coffer init` made, at rest.
 pub struct Template {
     site: Site,
     engine: Engine,
@@ -92,7 +92,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Makes one from the test mnemonic and lets a first `coffer serve` fill its pool.
+    /// Makes one from the test mnemonic.
     ///
     /// # Errors
     /// When a program fails.
@@ -124,7 +124,6 @@ impl Template {
             token,
             vault,
         };
-        fill_pool(programs, &site).await?;
         Ok(Self {
             site,
             engine,
@@ -192,24 +191,6 @@ fn init(programs: &Programs, folder: &Path) -> Result<serde_json::Value> {
 }
 
 /// The pool takes the first indexes. Filled before, it cannot race with an upload for them.
-async fn fill_pool(programs: &Programs, site: &Site) -> Result<()> {
-    let server = Server::start(programs, site, None).await?;
-    let api = Api::new(&server.url, &site.token)?;
-    let filled = async {
-        loop {
-            let pool = api.get(&format!("/v1/pools/{}", site.vault)).await?;
-            if pool["level"].as_u64() >= pool["high"].as_u64() {
-                return anyhow::Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), filled)
-        .await
-        .context("the pool does not fill")??;
-    server.stop().await
-}
-
 fn sqlite_url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("data/coffer.db").display())
 }
