@@ -15,6 +15,7 @@ mod caller;
 mod clock;
 mod doctor;
 mod error;
+mod freshness;
 mod gates;
 mod idempotency;
 mod pools;
@@ -113,12 +114,14 @@ impl Platform {
     }
 
     async fn verify_chains(&self) -> Result<(), Error> {
-        let mut tx = self.0.db.read().await?;
-        for organization in organizations::all(&mut tx).await? {
+        let all = organizations::all(&mut self.0.db.read().await?).await?;
+        for organization in all {
+            let floor = self.0.chains.head(organization.id).seq;
+            let mut tx = self.0.db.read().await?;
             match self
                 .0
                 .chains
-                .catch_up(&mut tx, &self.0.seals, organization.id)
+                .verify_from(&mut tx, &self.0.seals, organization.id, floor)
                 .await
             {
                 Ok(()) | Err(Error::AuditBroken { .. }) => {}
@@ -141,6 +144,15 @@ impl Platform {
     /// Refuses everything of an organization whose audit chain is broken.
     pub(crate) fn guard(&self, organization: OrganizationId) -> Result<(), Error> {
         self.0.chains.check(organization)
+    }
+
+    /// Learns what the chain says now, as `tx` sees it. Before wallets are read in `tx`.
+    pub(crate) async fn follow(
+        &self,
+        tx: &mut coffer_store::Tx,
+        organization: OrganizationId,
+    ) -> Result<(), Error> {
+        self.0.chains.follow(tx, &self.0.seals, organization).await
     }
 
     #[must_use]

@@ -4,11 +4,12 @@ use coffer_domain::address::AddressKinds;
 use coffer_domain::id::VaultId;
 use coffer_domain::vault::VaultState;
 use coffer_store::pools::{self as rows, PoolEntry, Watermarks};
+use coffer_store::vaults::VaultRow;
 use coffer_store::wallets::pack_payloads;
 use coffer_store::{Sealed, vaults};
 
 use crate::audit::{Changes, Entry, append};
-use crate::transaction::transact;
+use crate::transaction::{reread, transact};
 use crate::vaults::Derived;
 use crate::{Caller, Error, Platform, blocking};
 
@@ -32,8 +33,8 @@ pub struct Pool {
 impl Platform {
     pub async fn pool(&self, caller: &Caller, vault: VaultId) -> Result<Pool, Error> {
         self.guard(caller.organization)?;
+        self.vault(caller, vault).await?;
         let mut tx = self.0.db.read().await?;
-        self.vault_row(&mut tx, caller.organization, vault).await?;
         let marks = rows::watermarks(&mut tx, vault).await?.unwrap_or(DEFAULT);
         let level = rows::level(&mut tx, vault).await?;
         Ok(Pool {
@@ -95,7 +96,11 @@ impl Platform {
             metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
                 .set(f64::from(level));
             if level < marks.low {
-                wanted.push((vault.id, marks.high - level));
+                let high = marks.high.min(MAX_HIGH);
+                // The watermarks are not sealed: whatever they say, a pool stays below its largest size.
+                if high > level {
+                    wanted.push((vault.id, high - level));
+                }
             }
         }
         drop(tx);
@@ -111,12 +116,7 @@ impl Platform {
     /// Adds `count` entries. Indexes are allocated in the transaction that adds their entries, so none is lost.
     pub(crate) async fn fill_pool(&self, vault: VaultId, count: u32) -> Result<(), Error> {
         loop {
-            let mut tx = self.0.db.read().await?;
-            let sealed = vaults::by_id(&mut tx, vault)
-                .await?
-                .ok_or_else(|| Error::not_found("vault", vault))?;
-            let row = self.open_vault(&mut tx, sealed).await?;
-            drop(tx);
+            let row = reread!(self.read_vault(vault))?;
             let first = row.vault.next_index;
             let account = self.account_keys(&row)?;
             let platform = self.clone();
@@ -133,6 +133,13 @@ impl Platform {
                 return Ok(());
             }
         }
+    }
+
+    async fn read_vault(&self, vault: VaultId) -> Result<VaultRow, Error> {
+        let mut tx = self.0.db.read().await?;
+        let sealed = vaults::by_id(&mut tx, vault).await?;
+        let sealed = sealed.ok_or_else(|| Error::not_found("vault", vault))?;
+        self.open_vault(&mut tx, sealed).await
     }
 
     fn pool_entries(

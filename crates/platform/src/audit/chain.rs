@@ -165,14 +165,47 @@ impl Chains {
         seals: &SealKeys,
         organization: OrganizationId,
     ) -> Result<(), Error> {
-        let _one = self.catching_up.lock().await;
+        self.verify_from(tx, seals, organization, 0).await
+    }
+
+    /// Catches up if the chain grew since. Costs one look at the head. Without it, an older row that is put
+    /// back just after a change would be served until something else makes this process read the chain.
+    pub(crate) async fn follow(
+        &self,
+        tx: &mut Tx,
+        seals: &SealKeys,
+        organization: OrganizationId,
+    ) -> Result<(), Error> {
         let head = rows::head(tx, organization).await?;
+        let known = self.head(organization);
+        let moved = head.is_some_and(|head| {
+            head.seq > known.seq || (head.seq == known.seq && head.hash != known.hash)
+        });
+        if moved {
+            return self.catch_up(tx, seals, organization).await;
+        }
+        self.check(organization)
+    }
+
+    /// Like [`Self::catch_up`]; the chain must still have its first `floor` records. `floor` must have been
+    /// known before `tx` saw anything: an older snapshot has fewer records and is no break.
+    pub(crate) async fn verify_from(
+        &self,
+        tx: &mut Tx,
+        seals: &SealKeys,
+        organization: OrganizationId,
+        floor: u64,
+    ) -> Result<(), Error> {
+        let _one = self.catching_up.lock().await;
+        let mut head = rows::head(tx, organization).await?;
+        let mut read_to = 0;
         loop {
             let known = self.with(organization, |chain| {
                 chain.broken.is_none().then_some(chain.seq)
             });
             let Some(known) = known else { break };
             let page = rows::page(tx, organization, known, PAGE).await?;
+            read_to = page.last().map_or(read_to, |row| row.seq);
             let last = page.len() < PAGE as usize;
             self.with(organization, |chain| {
                 let verified = page.iter().try_for_each(|row| chain.take(row, seals));
@@ -184,13 +217,18 @@ impl Chains {
                 break;
             }
         }
+        // On PostgreSQL a write transaction sees what others commit between its statements.
+        if head.is_some_and(|head| head.seq < read_to) {
+            head = rows::head(tx, organization).await?;
+        }
+        let floor = floor.max(read_to);
         self.with(organization, |chain| {
             let (seq, hash) = head.map_or((0, ZERO_HASH), |head| (head.seq, head.hash));
             let cut_to_anchor = chain.anchor.as_ref().filter(|anchor| anchor.seq > chain.seq).map(|anchor| anchor.seq);
             if chain.broken.is_some() {
-            } else if seq < chain.seq {
+            } else if seq < floor {
                 announce(organization, chain, format!("the records after {seq} were removed"));
-            } else if seq > chain.seq || hash != chain.hash {
+            } else if seq > chain.seq || (seq == chain.seq && hash != chain.hash) {
                 announce(organization, chain, format!("the head says record {seq}, the records end at {}", chain.seq));
             } else if let Some(anchored) = cut_to_anchor {
                 let reason = format!(
@@ -201,6 +239,31 @@ impl Chains {
             }
         });
         self.check(organization)
+    }
+
+    /// Verifies records that were read again; one that does not verify breaks the chain.
+    pub(crate) fn inspect(
+        &self,
+        organization: OrganizationId,
+        rows: &[AuditRow],
+        seals: &SealKeys,
+    ) {
+        let edited = rows.iter().find(|row| {
+            let texts = [row.actor.as_str(), &row.action, &row.object, &row.payload];
+            let hash = record_hash(row.organization, row.seq, row.at_ms, texts, &row.prev_hash);
+            hash != row.hash || !seals.audit_verifies(&row.hash, &row.mac)
+        });
+        let unlinked = rows
+            .windows(2)
+            .find(|pair| pair[1].seq != pair[0].seq + 1 || pair[1].prev_hash != pair[0].hash);
+        if let Some(row) = edited.or(unlinked.map(|pair| &pair[1])) {
+            self.with(organization, |chain| {
+                if chain.broken.is_none() {
+                    let reason = format!("record {} was edited since it was verified", row.seq);
+                    announce(organization, chain, reason);
+                }
+            });
+        }
     }
 
     /// Refuses when the organization's chain is broken.
@@ -244,6 +307,29 @@ impl Chains {
     pub(crate) fn object_version(&self, organization: OrganizationId, id: &str) -> u32 {
         self.with(organization, |chain| {
             chain.objects.get(id).copied().unwrap_or(0)
+        })
+    }
+
+    /// The objects known whose ids begin with `prefix`.
+    pub(crate) fn known(&self, organization: OrganizationId, prefix: &str) -> Vec<String> {
+        self.with(organization, |chain| {
+            let known = chain.objects.keys().filter(|id| id.starts_with(prefix));
+            known.cloned().collect()
+        })
+    }
+
+    /// Whether a wallet was ever created at one of these indexes.
+    pub(crate) fn any_created(
+        &self,
+        organization: OrganizationId,
+        vault: VaultId,
+        (first, count): (u32, u32),
+    ) -> bool {
+        self.with(organization, |chain| {
+            let versions = chain.wallets.get(&vault);
+            versions.is_some_and(|versions| {
+                (first..first.saturating_add(count)).any(|index| versions.get(index) > 0)
+            })
         })
     }
 

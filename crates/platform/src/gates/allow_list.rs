@@ -1,5 +1,7 @@
 //! The external ids that an allow-list gate lets through.
 
+use std::collections::HashSet;
+
 use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::VaultId;
 use coffer_domain::vault::GateMode;
@@ -7,6 +9,7 @@ use coffer_domain::wallet::{Decision, WalletState};
 use coffer_store::allow_list::{self as rows, AllowedId};
 use coffer_store::{Tx, wallets};
 
+use super::removals_of;
 use crate::audit::{Changes, Entry, append};
 use crate::transaction::transact;
 use crate::{Caller, Error, Platform};
@@ -39,20 +42,26 @@ impl Platform {
                 .gate
                 .mode;
             let mut change = AllowListChange::default();
+            let mut seen = HashSet::new();
             for id in ids {
                 let key = id.key(caller.organization);
+                if !seen.insert(key) {
+                    continue;
+                }
+                let removals = removals_of(vault, &key);
                 let allowed = AllowedId {
                     vault,
                     external_key: key,
                     external_id: id.as_str().to_owned(),
+                    generation: self.0.chains.object_version(caller.organization, &removals),
                 };
                 change.changed += u32::from(rows::add(tx, &self.0.seals.seal(allowed)).await?);
                 if mode == GateMode::AllowList {
                     change.activated += u32::from(self.activate_listed(tx, vault, &key).await?);
                 }
             }
-            self.record_list(tx, caller, vault, ("allow_list.added", ids))
-                .await?;
+            let entry = ("allow_list.added", ids, Changes::default());
+            self.record_list(tx, caller, vault, entry).await?;
             Ok(change)
         })
     }
@@ -88,12 +97,18 @@ impl Platform {
         transact!(self, tx, {
             self.lock_vault(tx, caller.organization, vault).await?;
             let mut change = AllowListChange::default();
+            let mut changes = Changes::default();
             for id in ids {
-                change.changed +=
-                    u32::from(rows::remove(tx, vault, &id.key(caller.organization)).await?);
+                let key = id.key(caller.organization);
+                if rows::remove(tx, vault, &key).await? {
+                    let removals = removals_of(vault, &key);
+                    let before = self.0.chains.object_version(caller.organization, &removals);
+                    changes = changes.and(removals, before + 1);
+                    change.changed += 1;
+                }
             }
-            self.record_list(tx, caller, vault, ("allow_list.removed", ids))
-                .await?;
+            let entry = ("allow_list.removed", ids, changes);
+            self.record_list(tx, caller, vault, entry).await?;
             Ok(change)
         })
     }
@@ -103,7 +118,7 @@ impl Platform {
         tx: &mut Tx,
         caller: &Caller,
         vault: VaultId,
-        (action, ids): (&'static str, &[ExternalId]),
+        (action, ids, changes): (&'static str, &[ExternalId], Changes),
     ) -> Result<(), Error> {
         let ids: Vec<&str> = ids.iter().map(ExternalId::as_str).collect();
         let entry = Entry {
@@ -112,7 +127,7 @@ impl Platform {
             actor: &caller.actor(),
             action,
             object: vault.to_string(),
-            changes: Changes::default(),
+            changes,
             data: serde_json::json!({ "external_ids": ids }),
         };
         Ok(append(tx, &self.0.seals, entry).await?)
@@ -127,9 +142,14 @@ impl Platform {
         limit: u32,
     ) -> Result<Vec<([u8; 16], String)>, Error> {
         self.guard(caller.organization)?;
+        self.vault(caller, vault).await?;
         let mut tx = self.0.db.read().await?;
-        self.vault_row(&mut tx, caller.organization, vault).await?;
-        Ok(rows::page(&mut tx, vault, after, limit).await?)
+        let mut page = Vec::new();
+        for sealed in rows::page(&mut tx, vault, after, limit).await? {
+            let allowed = self.open_allowed(caller.organization, sealed)?;
+            page.push((allowed.external_key, allowed.external_id));
+        }
+        Ok(page)
     }
 }
 

@@ -8,26 +8,38 @@ use coffer_store::vaults::{self as rows, VaultRow};
 use coffer_store::{Sealed, Tx};
 
 use super::AccountKeys;
+use crate::freshness::{Versioned, check_complete};
+use crate::transaction::reread;
 use crate::{Caller, Error, Platform};
 
 impl Platform {
     pub async fn vaults(&self, caller: &Caller) -> Result<Vec<Vault>, Error> {
         self.guard(caller.organization)?;
+        reread!(self.try_vaults(caller))
+    }
+
+    async fn try_vaults(&self, caller: &Caller) -> Result<Vec<Vault>, Error> {
+        let known = self.0.chains.known(caller.organization, VaultId::PREFIX);
         let mut tx = self.0.db.read().await?;
         let mut vaults = Vec::new();
         for sealed in rows::of_organization(&mut tx, caller.organization).await? {
             vaults.push(self.open_vault(&mut tx, sealed).await?.vault);
         }
+        // A vault that was hidden would make another one the default, with another gate.
+        let found: Vec<String> = vaults.iter().map(|vault| vault.id.to_string()).collect();
+        check_complete(known, &found)?;
         Ok(vaults)
     }
 
     pub async fn vault(&self, caller: &Caller, id: VaultId) -> Result<Vault, Error> {
         self.guard(caller.organization)?;
+        reread!(self.try_vault(caller, id))
+    }
+
+    async fn try_vault(&self, caller: &Caller, id: VaultId) -> Result<Vault, Error> {
         let mut tx = self.0.db.read().await?;
-        Ok(self
-            .vault_row(&mut tx, caller.organization, id)
-            .await?
-            .vault)
+        let row = self.vault_row(&mut tx, caller.organization, id).await?;
+        Ok(row.vault)
     }
 
     /// The vault a caller means when it names none: its only one, or the first made.
@@ -48,7 +60,7 @@ impl Platform {
         self.check_version(
             tx,
             row.vault.organization,
-            &row.vault.id.to_string(),
+            Versioned::Vault(row.vault.id),
             row.vault.version,
         )
         .await?;
@@ -84,7 +96,7 @@ impl Platform {
         sealed: Option<Sealed<VaultRow>>,
     ) -> Result<VaultRow, Error> {
         let sealed = sealed.filter(|sealed| sealed.value.vault.organization == organization);
-        let sealed = sealed.ok_or_else(|| Error::not_found("vault", id))?;
+        let sealed = sealed.ok_or_else(|| self.absent(organization, "vault", id))?;
         self.open_vault(tx, sealed).await
     }
 
