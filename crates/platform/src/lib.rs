@@ -114,14 +114,13 @@ impl Platform {
     }
 
     async fn verify_chains(&self) -> Result<(), Error> {
-        let all = organizations::all(&mut self.0.db.read().await?).await?;
-        for organization in all {
-            let floor = self.0.chains.head(organization.id).seq;
+        let organizations = organizations::all(&mut self.0.db.read().await?).await?;
+        for organization in organizations {
             let mut tx = self.0.db.read().await?;
             match self
                 .0
                 .chains
-                .verify_from(&mut tx, &self.0.seals, organization.id, floor)
+                .verify(&mut tx, &self.0.seals, organization.id)
                 .await
             {
                 Ok(()) | Err(Error::AuditBroken { .. }) => {}

@@ -1,15 +1,17 @@
 //! Address pools: per vault, addresses derived and verified ahead of need, between two watermarks.
+//!
+//! A pool is filled from its first use on, or once its watermarks are set. A vault that only ever sees batches
+//! spends no index on a pool, so a batch's indexes depend on the requests before it and not on timing.
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::id::VaultId;
 use coffer_domain::vault::VaultState;
 use coffer_store::pools::{self as rows, PoolEntry, Watermarks};
-use coffer_store::vaults::VaultRow;
 use coffer_store::wallets::pack_payloads;
 use coffer_store::{Sealed, vaults};
 
 use crate::audit::{Changes, Entry, append};
-use crate::transaction::{reread, transact};
+use crate::transaction::transact;
 use crate::vaults::Derived;
 use crate::{Caller, Error, Platform, blocking};
 
@@ -32,7 +34,6 @@ pub struct Pool {
 
 impl Platform {
     pub async fn pool(&self, caller: &Caller, vault: VaultId) -> Result<Pool, Error> {
-        self.guard(caller.organization)?;
         self.vault(caller, vault).await?;
         let mut tx = self.0.db.read().await?;
         let marks = rows::watermarks(&mut tx, vault).await?.unwrap_or(DEFAULT);
@@ -89,9 +90,9 @@ impl Platform {
             if vault.state != VaultState::Open || self.guard(vault.organization).is_err() {
                 continue;
             }
-            let marks = rows::watermarks(&mut tx, vault.id)
-                .await?
-                .unwrap_or(DEFAULT);
+            let Some(marks) = rows::watermarks(&mut tx, vault.id).await? else {
+                continue;
+            };
             let level = rows::level(&mut tx, vault.id).await?;
             metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
                 .set(f64::from(level));
@@ -106,17 +107,28 @@ impl Platform {
         drop(tx);
         let mut added = 0;
         for (vault, count) in wanted {
-            let count = count.min(STEP);
-            self.fill_pool(vault, count).await?;
+            let mut left = count;
+            while left > 0 {
+                let step = left.min(STEP);
+                self.fill_pool(vault, step).await?;
+                left -= step;
+            }
             added += count;
         }
         Ok(added)
     }
 
+    /// Begins a pool with the default watermarks, if it was never used, and adds a first entry.
+    pub(crate) async fn begin_pool(&self, vault: VaultId) -> Result<(), Error> {
+        transact!(self, tx, { Ok(rows::begin(tx, vault, DEFAULT).await?) })?;
+        self.fill_pool(vault, 1).await
+    }
+
     /// Adds `count` entries. Indexes are allocated in the transaction that adds their entries, so none is lost.
     pub(crate) async fn fill_pool(&self, vault: VaultId, count: u32) -> Result<(), Error> {
         loop {
-            let row = reread!(self.read_vault(vault))?;
+            let row = self.read_vault(vault).await?;
+            let row = row.ok_or_else(|| Error::not_found("vault", vault))?;
             let first = row.vault.next_index;
             let account = self.account_keys(&row)?;
             let platform = self.clone();
@@ -133,13 +145,6 @@ impl Platform {
                 return Ok(());
             }
         }
-    }
-
-    async fn read_vault(&self, vault: VaultId) -> Result<VaultRow, Error> {
-        let mut tx = self.0.db.read().await?;
-        let sealed = vaults::by_id(&mut tx, vault).await?;
-        let sealed = sealed.ok_or_else(|| Error::not_found("vault", vault))?;
-        self.open_vault(&mut tx, sealed).await
     }
 
     fn pool_entries(

@@ -85,8 +85,7 @@ pub async fn update_progress(
     expected_version: u32,
 ) -> Result<(), StoreError> {
     let BatchRow { batch, version } = &sealed.value;
-    let changed = tx
-        .execute(
+    tx.execute_one(
             "UPDATE batches SET state = $1, rows_created = $2, rows_existing = $3, rows_failed = $4, chunks_done = $5, \
              started_at = $6, finished_at = $7, version = $8, seal = $9 WHERE id = $10 AND version = $11",
             &[
@@ -102,16 +101,9 @@ pub async fn update_progress(
                 Param::Blob(batch.id.as_bytes()),
                 Param::Int(i64::from(expected_version)),
             ],
-        )
-        .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Retry(format!(
-            "batch {} was changed meanwhile",
-            batch.id
-        )))
-    }
+            &batch.id,
+    )
+    .await
 }
 
 pub async fn by_id(tx: &mut Tx, id: BatchId) -> Result<Option<Sealed<BatchRow>>, StoreError> {

@@ -77,6 +77,17 @@ pub async fn stage(tx: &mut Tx, chunks: &[StagedChunk], now_ms: i64) -> Result<(
     Ok(())
 }
 
+/// How many chunks of an upload, or of a batch, are there.
+pub async fn count(tx: &mut Tx, batch: BatchId) -> Result<u32, StoreError> {
+    let row = tx
+        .fetch_optional(
+            "SELECT count(*) FROM batch_chunks WHERE batch_id = $1",
+            &[Param::Blob(batch.as_bytes())],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.u32(0))
+}
+
 /// Removes the chunks of an upload that came to nothing.
 pub async fn discard(tx: &mut Tx, batch: BatchId) -> Result<u64, StoreError> {
     tx.execute(

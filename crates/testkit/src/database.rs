@@ -25,8 +25,12 @@ impl TestDatabase {
     /// When there is no PostgreSQL server to make a database on.
     pub async fn create(engine: Engine, folder: &Path) -> Self {
         match engine {
-            Engine::Sqlite => Self { url: format!("sqlite:{}", folder.join("coffer.db").display()) },
-            Engine::Postgres => Self { url: create_on_server().await },
+            Engine::Sqlite => Self {
+                url: format!("sqlite:{}", folder.join("coffer.db").display()),
+            },
+            Engine::Postgres => Self {
+                url: create_on_server().await,
+            },
         }
     }
 
@@ -37,27 +41,58 @@ impl TestDatabase {
     pub async fn tamper(&self, sql: &str) -> u64 {
         let sql = AssertSqlSafe(sql.to_owned());
         if let Some(path) = self.url.strip_prefix("sqlite:") {
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).busy_timeout(std::time::Duration::from_secs(10));
-            let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("the file opens");
-            return sqlx::raw_sql(sql).execute(&mut connection).await.expect("the tampering runs").rows_affected();
+            let options = sqlx::sqlite::SqliteConnectOptions::new()
+                .filename(path)
+                .busy_timeout(std::time::Duration::from_secs(10));
+            let mut connection = sqlx::SqliteConnection::connect_with(&options)
+                .await
+                .expect("the file opens");
+            return sqlx::raw_sql(sql)
+                .execute(&mut connection)
+                .await
+                .expect("the tampering runs")
+                .rows_affected();
         }
-        let mut connection = PgConnection::connect(&self.url).await.expect("the server answers");
-        sqlx::raw_sql(sql).execute(&mut connection).await.expect("the tampering runs").rows_affected()
+        let mut connection = PgConnection::connect(&self.url)
+            .await
+            .expect("the server answers");
+        sqlx::raw_sql(sql)
+            .execute(&mut connection)
+            .await
+            .expect("the tampering runs")
+            .rows_affected()
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the server is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment where the server is"
+)]
 async fn create_on_server() -> String {
     let server = std::env::var("COFFER_TEST_POSTGRES_URL")
         .expect("COFFER_TEST_POSTGRES_URL is not set; run the tests by `cargo xtask test`, which starts a PostgreSQL");
     let mut random = [0; 8];
-    coffer_platform::Entropy::fill(&coffer_platform::OsEntropy, &mut random).expect("the system gives randomness");
+    coffer_platform::Entropy::fill(&coffer_platform::OsEntropy, &mut random)
+        .expect("the system gives randomness");
     let name = format!("coffer_test_{}", hex::encode(random));
-    let mut connection = PgConnection::connect(&server).await.expect("the PostgreSQL of the test run answers");
-    let sql = AssertSqlSafe(format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"));
-    sqlx::raw_sql(sql).execute(&mut connection).await.expect("a database can be made");
-    let (base, query) = server.split_once('?').map_or((server.as_str(), ""), |(base, query)| (base, query));
+    let mut connection = PgConnection::connect(&server)
+        .await
+        .expect("the PostgreSQL of the test run answers");
+    let sql = AssertSqlSafe(format!(
+        "CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"
+    ));
+    sqlx::raw_sql(sql)
+        .execute(&mut connection)
+        .await
+        .expect("a database can be made");
+    let (base, query) = server
+        .split_once('?')
+        .map_or((server.as_str(), ""), |(base, query)| (base, query));
     let host = base.rsplit_once('/').map_or(base, |(host, _)| host);
-    let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+    let query = if query.is_empty() {
+        String::new()
+    } else {
+        format!("?{query}")
+    };
     format!("{host}/{name}{query}")
 }

@@ -20,7 +20,8 @@ use crate::database::{Engine, TestDatabase};
 use crate::programs::program;
 
 /// The all-zero entropy's words (BIP-39's first vector): every tool knows their addresses.
-pub const MNEMONIC: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
+pub const MNEMONIC: &str =
+    "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
 
 /// The system's time, moved forward by hand.
 #[derive(Default)]
@@ -76,15 +77,38 @@ impl Installation {
         let signer: Arc<dyn Signer> = Arc::new(signer);
         let (json, token) = {
             let (signer, folder) = (Arc::clone(&signer), folder.path().to_owned());
-            tokio::task::spawn_blocking(move || bootstrap_json(signer.as_ref(), &folder)).await.expect("bootstrapping works")
+            tokio::task::spawn_blocking(move || bootstrap_json(signer.as_ref(), &folder))
+                .await
+                .expect("bootstrapping works")
         };
         let db = Db::open(&database.url).await.expect("the database opens");
-        assert!(bootstrap::apply(&db, Arc::clone(&signer), &json).await.expect("the bootstrap applies"));
+        assert!(
+            bootstrap::apply(&db, Arc::clone(&signer), &json)
+                .await
+                .expect("the bootstrap applies")
+        );
         let clock = Arc::new(ManualClock::default());
         let platform = open(db, Arc::clone(&signer), Arc::clone(&clock), folder.path()).await;
-        let admin = platform.authenticate(&token).await.expect("the key is checked").expect("the key counts");
-        let vault = platform.default_vault(&admin).await.expect("there is a vault");
-        Self { folder, database, platform, admin, token, vault, clock, signer, _child: SignerChild(child) }
+        let admin = platform
+            .authenticate(&token)
+            .await
+            .expect("the key is checked")
+            .expect("the key counts");
+        let vault = platform
+            .default_vault(&admin)
+            .await
+            .expect("there is a vault");
+        Self {
+            folder,
+            database,
+            platform,
+            admin,
+            token,
+            vault,
+            clock,
+            signer,
+            _child: SignerChild(child),
+        }
     }
 
     /// A second platform on the same database and signer, as after a restart or on another host.
@@ -92,8 +116,44 @@ impl Installation {
     /// # Panics
     /// When it cannot start.
     pub async fn reopen(&self) -> Platform {
-        let db = Db::open(&self.database.url).await.expect("the database opens");
-        open(db, Arc::clone(&self.signer), Arc::clone(&self.clock), self.folder.path()).await
+        let db = Db::open(&self.database.url)
+            .await
+            .expect("the database opens");
+        open(
+            db,
+            Arc::clone(&self.signer),
+            Arc::clone(&self.clock),
+            self.folder.path(),
+        )
+        .await
+    }
+
+    /// What the platform's clock says now.
+    #[must_use]
+    pub fn clock_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Another host beside this one: its own instance, and its own way to the signer.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    pub async fn join(&self, signer: Arc<dyn Signer>, instance: [u8; 16]) -> Platform {
+        let parts = Parts {
+            db: Db::open(&self.database.url)
+                .await
+                .expect("the database opens"),
+            signer,
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            entropy: Arc::new(OsEntropy),
+            anchor: AnchorFile::new(
+                self.folder
+                    .path()
+                    .join(format!("audit.anchor.{}", instance[0])),
+            ),
+            instance,
+        };
+        Platform::start(parts).await.expect("the platform starts")
     }
 
     /// Answers a drill's challenge from the words, as an operator would.
@@ -124,11 +184,21 @@ fn make_key_file(folder: &Path) {
     let made = Command::new(program("coffer-signer"))
         .arg("init")
         .args(["--key-file".as_ref(), folder.join("vault.key").as_os_str()])
-        .args(["--passphrase-file".as_ref(), folder.join("passphrase").as_os_str()])
-        .args(["--import-mnemonic".as_ref(), folder.join("words").as_os_str()])
+        .args([
+            "--passphrase-file".as_ref(),
+            folder.join("passphrase").as_os_str(),
+        ])
+        .args([
+            "--import-mnemonic".as_ref(),
+            folder.join("words").as_os_str(),
+        ])
         .output()
         .expect("coffer-signer starts");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
 }
 
 fn start_signer(folder: &Path) -> (Child, SignerClient) {
@@ -136,7 +206,10 @@ fn start_signer(folder: &Path) -> (Child, SignerClient) {
     let child = Command::new(program("coffer-signer"))
         .arg("serve")
         .args(["--key-file".as_ref(), folder.join("vault.key").as_os_str()])
-        .args(["--passphrase-file".as_ref(), folder.join("passphrase").as_os_str()])
+        .args([
+            "--passphrase-file".as_ref(),
+            folder.join("passphrase").as_os_str(),
+        ])
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stderr(Stdio::null())
         .spawn()
@@ -148,13 +221,19 @@ fn start_signer(folder: &Path) -> (Child, SignerClient) {
 fn run_drill(folder: &Path, challenge: &DrillChallenge) -> DrillProof {
     use std::io::Write;
     let mut child = Command::new(program("coffer-signer"))
-        .args(["drill".as_ref(), "--mnemonic-file".as_ref(), folder.join("words").as_os_str()])
+        .args([
+            "drill".as_ref(),
+            "--mnemonic-file".as_ref(),
+            folder.join("words").as_os_str(),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("coffer-signer starts");
     let mut stdin = child.stdin.take().expect("stdin is piped");
-    stdin.write_all(challenge.to_json().as_bytes()).expect("the challenge is taken");
+    stdin
+        .write_all(challenge.to_json().as_bytes())
+        .expect("the challenge is taken");
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success());
@@ -164,10 +243,18 @@ fn run_drill(folder: &Path, challenge: &DrillChallenge) -> DrillProof {
 fn bootstrap_json(signer: &dyn Signer, folder: &Path) -> (String, String) {
     let choice = Choice {
         organization_name: "test".to_owned(),
-        vault: NewVault { name: "main".to_owned(), tier: Tier::Hot, account: 0, bitcoin_network: BitcoinNetwork::Mainnet },
+        vault: NewVault {
+            name: "main".to_owned(),
+            tier: Tier::Hot,
+            account: 0,
+            bitcoin_network: BitcoinNetwork::Mainnet,
+        },
     };
-    let draft = bootstrap::draft(signer, &SystemClock, &OsEntropy, &choice).expect("the signer describes its account");
+    let draft = bootstrap::draft(signer, &SystemClock, &OsEntropy, &choice)
+        .expect("the signer describes its account");
     let proof = run_drill(folder, draft.challenge());
-    let made = draft.finish(signer, &OsEntropy, &proof).expect("the first drill passes");
+    let made = draft
+        .finish(signer, &OsEntropy, &proof)
+        .expect("the first drill passes");
     (made.json, made.token.to_string())
 }

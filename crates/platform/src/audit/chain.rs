@@ -124,6 +124,24 @@ impl Chain {
 }
 
 impl Chain {
+    /// Compares with a head that the database names; one behind this chain says nothing here.
+    fn judge(&mut self, organization: OrganizationId, seq: u64, hash: [u8; 32]) {
+        if self.broken.is_some() || seq < self.seq {
+            return;
+        }
+        let anchored = self.anchor.as_ref().map_or(0, |anchor| anchor.seq);
+        let end = self.seq;
+        if seq > end || hash != self.hash {
+            let reason = format!("the head says record {seq}, the records end at {end}");
+            announce(organization, self, reason);
+        } else if anchored > end {
+            let reason = format!(
+                "the anchor outside the database knows record {anchored}, the records end at {end}: the tail was cut or an older backup restored"
+            );
+            announce(organization, self, reason);
+        }
+    }
+
     /// A wallet's id tells its index in its vault.
     fn learn_wallet(&mut self, wallet: WalletId, version: u32) {
         for (vault, versions) in &mut self.wallets {
@@ -152,12 +170,15 @@ impl Chains {
         )
     }
 
-    /// Tells what the chain must contain; before the first [`Self::catch_up`].
+    /// Tells what the chain must contain; before the first [`Self::verify`].
     pub(crate) fn expect(&self, anchor: Anchor) {
         self.with(anchor.organization, |chain| chain.anchor = Some(anchor));
     }
 
-    /// Reads and verifies the records that others appended since; `tx` decides the moment.
+    /// Reads and verifies the records that others appended since, as far as `tx` sees them. Its snapshot
+    /// may be older than what is known already, so what it does not see is no proof of a cut; that is
+    /// [`Self::verify`]'s to find. Never call it after [`super::append`] in the same transaction: it would
+    /// learn a record that may yet be rolled back.
     /// A break is remembered: from then on [`Self::check`] refuses.
     pub(crate) async fn catch_up(
         &self,
@@ -165,7 +186,12 @@ impl Chains {
         seals: &SealKeys,
         organization: OrganizationId,
     ) -> Result<(), Error> {
-        self.verify_from(tx, seals, organization, 0).await
+        let _one = self.catching_up.lock().await;
+        let (seq, hash) = head(tx, organization).await?;
+        // Without a snapshot (READ COMMITTED) a later statement sees records that the head did not name yet.
+        self.take_to(tx, seals, organization, seq).await?;
+        self.with(organization, |chain| chain.judge(organization, seq, hash));
+        self.check(organization)
     }
 
     /// Catches up if the chain grew since. Costs one look at the head. Without it, an older row that is put
@@ -187,58 +213,53 @@ impl Chains {
         self.check(organization)
     }
 
-    /// Like [`Self::catch_up`]; the chain must still have its first `floor` records. `floor` must have been
-    /// known before `tx` saw anything: an older snapshot has fewer records and is no break.
-    pub(crate) async fn verify_from(
+    /// Like [`Self::catch_up`], and finds a cut tail too. `tx` must be a snapshot that has read nothing
+    /// yet: it then begins after all that is known was committed.
+    pub(crate) async fn verify(
         &self,
         tx: &mut Tx,
         seals: &SealKeys,
         organization: OrganizationId,
-        floor: u64,
     ) -> Result<(), Error> {
         let _one = self.catching_up.lock().await;
-        let mut head = rows::head(tx, organization).await?;
-        let mut read_to = 0;
+        let (seq, hash) = head(tx, organization).await?;
+        self.take_to(tx, seals, organization, u64::MAX).await?;
+        self.with(organization, |chain| {
+            if chain.broken.is_none() && seq < chain.seq {
+                let reason = format!("the records after {seq} were removed");
+                announce(organization, chain, reason);
+            }
+            chain.judge(organization, seq, hash);
+        });
+        self.check(organization)
+    }
+
+    /// Takes the records up to `end`, until there are no more or one does not verify.
+    async fn take_to(
+        &self,
+        tx: &mut Tx,
+        seals: &SealKeys,
+        organization: OrganizationId,
+        end: u64,
+    ) -> Result<(), Error> {
         loop {
             let known = self.with(organization, |chain| {
-                chain.broken.is_none().then_some(chain.seq)
+                (chain.broken.is_none() && chain.seq < end).then_some(chain.seq)
             });
-            let Some(known) = known else { break };
+            let Some(known) = known else { return Ok(()) };
             let page = rows::page(tx, organization, known, PAGE).await?;
-            read_to = page.last().map_or(read_to, |row| row.seq);
             let last = page.len() < PAGE as usize;
             self.with(organization, |chain| {
-                let verified = page.iter().try_for_each(|row| chain.take(row, seals));
+                let mut wanted = page.iter().filter(|row| row.seq <= end);
+                let verified = wanted.try_for_each(|row| chain.take(row, seals));
                 if let Err(reason) = verified {
                     announce(organization, chain, reason);
                 }
             });
             if last {
-                break;
+                return Ok(());
             }
         }
-        // On PostgreSQL a write transaction sees what others commit between its statements.
-        if head.is_some_and(|head| head.seq < read_to) {
-            head = rows::head(tx, organization).await?;
-        }
-        let floor = floor.max(read_to);
-        self.with(organization, |chain| {
-            let (seq, hash) = head.map_or((0, ZERO_HASH), |head| (head.seq, head.hash));
-            let cut_to_anchor = chain.anchor.as_ref().filter(|anchor| anchor.seq > chain.seq).map(|anchor| anchor.seq);
-            if chain.broken.is_some() {
-            } else if seq < floor {
-                announce(organization, chain, format!("the records after {seq} were removed"));
-            } else if seq > chain.seq || (seq == chain.seq && hash != chain.hash) {
-                announce(organization, chain, format!("the head says record {seq}, the records end at {}", chain.seq));
-            } else if let Some(anchored) = cut_to_anchor {
-                let reason = format!(
-                    "the anchor outside the database knows record {anchored}, the records end at {}: the tail was cut or an older backup restored",
-                    chain.seq
-                );
-                announce(organization, chain, reason);
-            }
-        });
-        self.check(organization)
     }
 
     /// Verifies records that were read again; one that does not verify breaks the chain.
@@ -341,6 +362,11 @@ impl Chains {
             hash: chain.hash,
         })
     }
+}
+
+async fn head(tx: &mut Tx, organization: OrganizationId) -> Result<(u64, [u8; 32]), Error> {
+    let head = rows::head(tx, organization).await?;
+    Ok(head.map_or((0, ZERO_HASH), |head| (head.seq, head.hash)))
 }
 
 fn announce(organization: OrganizationId, chain: &mut Chain, reason: String) {

@@ -74,7 +74,7 @@ async fn broken_by(sql: &'static str, anchored: Option<u64>) -> Option<String> {
     }
     tx.commit().await.expect("commits");
     let mut tx = db.read().await.expect("begins");
-    match chains.catch_up(&mut tx, &seals(), organization()).await {
+    match chains.verify(&mut tx, &seals(), organization()).await {
         Ok(()) => None,
         Err(Error::AuditBroken { reason, .. }) => Some(reason),
         Err(other) => panic!("{other}"),
@@ -88,7 +88,7 @@ async fn an_untouched_chain_verifies_and_tells_versions() {
     let db = chain_of_ten(folder.path()).await;
     let chains = Chains::default();
     chains
-        .catch_up(
+        .verify(
             &mut db.read().await.expect("begins"),
             &seals(),
             organization(),
@@ -148,7 +148,7 @@ async fn a_chain_written_without_the_key_is_found() {
     };
     append(&mut tx, &other, entry).await.expect("appends");
     let broken = Chains::default()
-        .catch_up(&mut tx, &seals(), organization())
+        .verify(&mut tx, &seals(), organization())
         .await;
     assert!(
         matches!(broken, Err(Error::AuditBroken { reason, .. }) if reason.contains("not written"))
@@ -162,7 +162,7 @@ async fn a_tail_cut_while_running_is_found() {
     let chains = Chains::default();
     let mut tx = db.write().await.expect("begins");
     chains
-        .catch_up(&mut tx, &seals(), organization())
+        .verify(&mut tx, &seals(), organization())
         .await
         .expect("verifies");
     let cut =
@@ -180,7 +180,7 @@ async fn a_tail_cut_while_running_is_found() {
     );
     assert!(
         chains
-            .verify_from(&mut tx, &seals(), organization(), 10)
+            .verify(&mut tx, &seals(), organization())
             .await
             .is_err()
     );
@@ -201,4 +201,38 @@ fn an_anchor_file_comes_back_as_it_was_written() {
     assert_eq!(file.read().expect("reads"), vec![anchor]);
     std::fs::write(file.path(), "nonsense\n").expect("writes");
     assert!(file.read().is_err());
+}
+
+/// A reader whose snapshot is older than what another one has verified meanwhile must not cry wolf.
+#[tokio::test]
+async fn an_older_snapshot_does_not_look_like_a_cut_tail() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = chain_of_ten(folder.path()).await;
+    let chains = Chains::default();
+    let mut old = db.read().await.expect("begins");
+    coffer_store::audit::head(&mut old, organization())
+        .await
+        .expect("takes the snapshot");
+    let mut tx = db.write().await.expect("begins");
+    let entry = Entry {
+        organization: organization(),
+        at_ms: 2000,
+        actor: "system",
+        action: "thing.changed",
+        object: "thing".into(),
+        changes: Changes::version("thing", 11),
+        data: "",
+    };
+    append(&mut tx, &seals(), entry).await.expect("appends");
+    tx.commit().await.expect("commits");
+    let mut new = db.read().await.expect("begins");
+    chains
+        .catch_up(&mut new, &seals(), organization())
+        .await
+        .expect("verifies");
+    chains
+        .catch_up(&mut old, &seals(), organization())
+        .await
+        .expect("an old snapshot is no break");
+    assert_eq!(chains.object_version(organization(), "thing"), 11);
 }

@@ -3,7 +3,7 @@
 use coffer_domain::address::AddressKinds;
 use coffer_domain::batch::{Batch, BatchState, OnError};
 use coffer_domain::id::BatchId;
-use coffer_store::batches as rows;
+use coffer_store::{batches as rows, chunks};
 use sha2::{Digest, Sha256};
 
 use super::parse::Summary;
@@ -43,6 +43,12 @@ impl Platform {
             let mut row = self
                 .lock_vault(tx, caller.organization, candidate.upload.vault)
                 .await?;
+            // The collector takes an upload that adds nothing for an hour for dead.
+            if chunks::count(tx, candidate.id).await? != candidate.chunks {
+                let stalled =
+                    "the upload stalled for so long that a part was removed; send it again";
+                return Err(Error::StateConflict(stalled.to_owned()));
+            }
             let mut batch = self.batch_of(caller, candidate);
             let mut changes = Changes::default();
             if batch.state == BatchState::Accepted {

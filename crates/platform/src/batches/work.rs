@@ -91,10 +91,10 @@ impl Platform {
         let sealed = sealed.ok_or_else(|| Error::not_found("batch", leased.chunk.batch))?;
         let batch = self.open_batch(&mut tx, sealed).await?.batch;
         self.guard(batch.organization)?;
-        let row = self
-            .vault_row(&mut tx, batch.organization, batch.vault)
-            .await?;
         drop(tx);
+        let row = self.read_vault(batch.vault).await?;
+        let row = row.filter(|row| row.vault.organization == batch.organization);
+        let row = row.ok_or_else(|| Error::not_found("vault", batch.vault))?;
         let account = self.account_keys(&row)?;
         let platform = self.clone();
         let leased = leased.clone();

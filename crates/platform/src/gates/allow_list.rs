@@ -1,11 +1,11 @@
 //! The external ids that an allow-list gate lets through.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::VaultId;
 use coffer_domain::vault::GateMode;
-use coffer_domain::wallet::{Decision, WalletState};
+use coffer_domain::wallet::{Decision, Wallet, WalletState};
 use coffer_store::allow_list::{self as rows, AllowedId};
 use coffer_store::{Tx, wallets};
 
@@ -34,6 +34,8 @@ impl Platform {
     ) -> Result<AllowListChange, Error> {
         self.guard(caller.organization)?;
         check_count(ids)?;
+        let ids: BTreeSet<&ExternalId> = ids.iter().collect();
+        let ids: Vec<ExternalId> = ids.into_iter().cloned().collect();
         transact!(self, tx, {
             let mode = self
                 .lock_vault(tx, caller.organization, vault)
@@ -42,12 +44,9 @@ impl Platform {
                 .gate
                 .mode;
             let mut change = AllowListChange::default();
-            let mut seen = HashSet::new();
-            for id in ids {
+            let mut waiting = Vec::new();
+            for id in &ids {
                 let key = id.key(caller.organization);
-                if !seen.insert(key) {
-                    continue;
-                }
                 let removals = removals_of(vault, &key);
                 let allowed = AllowedId {
                     vault,
@@ -57,32 +56,35 @@ impl Platform {
                 };
                 change.changed += u32::from(rows::add(tx, &self.0.seals.seal(allowed)).await?);
                 if mode == GateMode::AllowList {
-                    change.activated += u32::from(self.activate_listed(tx, vault, &key).await?);
+                    waiting.extend(self.waiting_for_list(tx, vault, &key).await?);
                 }
             }
-            let entry = ("allow_list.added", ids, Changes::default());
+            // Every wallet was read before the first record is appended: see `Chains::catch_up`.
+            for wallet in waiting {
+                let reason = Some("on the vault's allow-list".to_owned());
+                self.apply_decision(tx, wallet, Decision::Activate, reason, "gate:allow-list")
+                    .await?;
+                change.activated += 1;
+            }
+            let entry = ("allow_list.added", &ids[..], Changes::default());
             self.record_list(tx, caller, vault, entry).await?;
             Ok(change)
         })
     }
 
-    async fn activate_listed(
+    /// The pending wallet of a listed id, if there is one in this vault.
+    async fn waiting_for_list(
         &self,
         tx: &mut Tx,
         vault: VaultId,
         key: &[u8; 16],
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Wallet>, Error> {
         let Some(found) = wallets::by_external_key(tx, key).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let wallet = self.open_wallet(tx, found).await?;
-        if wallet.vault != vault || wallet.state != WalletState::Pending {
-            return Ok(false);
-        }
-        let reason = Some("on the vault's allow-list".to_owned());
-        self.apply_decision(tx, wallet, Decision::Activate, reason, "gate:allow-list")
-            .await?;
-        Ok(true)
+        Ok(Some(wallet)
+            .filter(|wallet| wallet.vault == vault && wallet.state == WalletState::Pending))
     }
 
     /// Removes ids; wallets that are active stay so.

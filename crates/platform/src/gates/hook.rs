@@ -8,10 +8,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coffer_domain::id::WalletId;
-use coffer_domain::vault::{GateMode, Vault};
+use coffer_domain::vault::{Gate, GateMode, Vault};
 use coffer_domain::wallet::{Decision, Wallet, WalletState};
 use coffer_store::hook_jobs::{self as rows, HookJob};
-use coffer_store::{vaults, wallets};
+use coffer_store::wallets;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -72,18 +72,19 @@ impl Platform {
             return transact!(self, tx, { Ok(rows::remove(tx, job.wallet).await?) });
         };
         match self.call(client, &vault, &wallet).await {
-            Ok(reply) => self.conclude_hook(&job, reply).await,
+            Ok(reply) => self.conclude_hook(&job, &vault.gate, reply).await,
             Err(error) => self.put_off(&job, &error).await,
         }
     }
 
     /// The wallet, if it still waits for this hook.
     async fn hook_subject(&self, job: &HookJob) -> Result<Option<(Vault, Wallet)>, Error> {
-        let mut tx = self.0.db.read().await?;
-        let Some(sealed) = vaults::by_id(&mut tx, job.vault).await? else {
+        let Some(row) = self.read_vault(job.vault).await? else {
             return Ok(None);
         };
-        let vault = self.open_vault(&mut tx, sealed).await?.vault;
+        let vault = row.vault;
+        let mut tx = self.0.db.read().await?;
+        self.follow(&mut tx, vault.organization).await?;
         let Some(found) = wallets::by_id(&mut tx, job.wallet).await? else {
             return Ok(None);
         };
@@ -150,7 +151,7 @@ impl Platform {
         read_reply(response).await
     }
 
-    async fn conclude_hook(&self, job: &HookJob, reply: Reply) -> Result<(), Error> {
+    async fn conclude_hook(&self, job: &HookJob, gate: &Gate, reply: Reply) -> Result<(), Error> {
         let decision = match reply.decision {
             Verdict::Approve => Decision::Activate,
             Verdict::Reject => Decision::Reject,
@@ -176,7 +177,12 @@ impl Platform {
                 self.follow(tx, organization).await?;
             }
             let wallet = self.open_wallet(tx, found).await?;
-            if wallet.state == WalletState::Pending {
+            // The gate may have become another one while the service thought.
+            let vault = self
+                .vault_row(tx, wallet.organization, wallet.vault)
+                .await?;
+            let asked = vault.vault.gate == *gate;
+            if wallet.state == WalletState::Pending && asked {
                 self.apply_decision(tx, wallet, decision, reason.clone(), "gate:hook")
                     .await?;
             }

@@ -155,8 +155,10 @@ impl Platform {
         proof: &DrillProof,
     ) -> Result<Drilled, Error> {
         self.guard(caller.organization)?;
+        let row = self.read_vault(vault).await?;
+        let row = row.filter(|row| row.vault.organization == caller.organization);
+        let row = row.ok_or_else(|| Error::not_found("vault", vault))?;
         let mut tx = self.0.db.read().await?;
-        let row = self.vault_row(&mut tx, caller.organization, vault).await?;
         let stored = rows::by_id(&mut tx, drill).await?;
         let stored = stored.ok_or_else(|| Error::not_found("drill", drill))?;
         let stored = self.0.seals.open(stored, |drill| drill.id.to_string())?;

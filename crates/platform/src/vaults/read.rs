@@ -21,9 +21,11 @@ impl Platform {
     async fn try_vaults(&self, caller: &Caller) -> Result<Vec<Vault>, Error> {
         let known = self.0.chains.known(caller.organization, VaultId::PREFIX);
         let mut tx = self.0.db.read().await?;
-        let mut vaults = Vec::new();
-        for sealed in rows::of_organization(&mut tx, caller.organization).await? {
-            vaults.push(self.open_vault(&mut tx, sealed).await?.vault);
+        let listed = rows::of_organization(&mut tx, caller.organization).await?;
+        drop(tx);
+        let mut vaults = Vec::with_capacity(listed.len());
+        for sealed in listed {
+            vaults.push(self.vault(caller, sealed.value.vault.id).await?);
         }
         // A vault that was hidden would make another one the default, with another gate.
         let found: Vec<String> = vaults.iter().map(|vault| vault.id.to_string()).collect();
@@ -33,13 +35,10 @@ impl Platform {
 
     pub async fn vault(&self, caller: &Caller, id: VaultId) -> Result<Vault, Error> {
         self.guard(caller.organization)?;
-        reread!(self.try_vault(caller, id))
-    }
-
-    async fn try_vault(&self, caller: &Caller, id: VaultId) -> Result<Vault, Error> {
-        let mut tx = self.0.db.read().await?;
-        let row = self.vault_row(&mut tx, caller.organization, id).await?;
-        Ok(row.vault)
+        let row = self.read_vault(id).await?;
+        let own = row.filter(|row| row.vault.organization == caller.organization);
+        own.map(|row| row.vault)
+            .ok_or_else(|| self.absent(caller.organization, "vault", id))
     }
 
     /// The vault a caller means when it names none: its only one, or the first made.
@@ -67,6 +66,20 @@ impl Platform {
         Ok(row)
     }
 
+    /// A vault of any organization, in a snapshot of its own.
+    pub(crate) async fn read_vault(&self, id: VaultId) -> Result<Option<VaultRow>, Error> {
+        reread!(self.try_vault(id))
+    }
+
+    async fn try_vault(&self, id: VaultId) -> Result<Option<VaultRow>, Error> {
+        let mut tx = self.0.db.read().await?;
+        match rows::by_id(&mut tx, id).await? {
+            Some(sealed) => self.open_vault(&mut tx, sealed).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// In a write transaction; for a reader there is [`Self::read_vault`].
     pub(crate) async fn vault_row(
         &self,
         tx: &mut Tx,

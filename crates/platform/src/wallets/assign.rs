@@ -52,7 +52,7 @@ impl Platform {
             let _ = coffer_failpoint::hit("pool.take.after_commit", "");
             match taken {
                 Some(answer) => return Ok(answer),
-                None => self.fill_pool(new.vault, 1).await?,
+                None => self.begin_pool(new.vault).await?,
             }
         }
     }
@@ -106,6 +106,11 @@ impl Platform {
         let entry = self.0.seals.open(sealed, |entry| {
             format!("the pool entry {} of {}", entry.index, entry.vault)
         })?;
+        // What others committed a moment ago counts too.
+        self.0
+            .chains
+            .catch_up(tx, &self.0.seals, caller.organization)
+            .await?;
         if self
             .0
             .chains

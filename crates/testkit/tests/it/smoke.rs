@@ -21,14 +21,24 @@ async fn smoke(engine: Engine) {
         on_error: OnError::Skip,
         limits: Limits::default(),
     };
-    let body: UploadStream = Box::pin(stream::iter([Ok(Bytes::from_static(b"external_id,label\nu1,One\n,bad\nu2,Two\nu1,again\n"))]));
-    let Answer::Executed(batch) = platform.create_batch(admin, upload, body, None).await.expect("accepted") else {
+    let body: UploadStream = Box::pin(stream::iter([Ok(Bytes::from_static(
+        b"external_id,label\nu1,One\n,bad\nu2,Two\nu1,again\n",
+    ))]));
+    let Answer::Executed(batch) = platform
+        .create_batch(admin, upload, body, None)
+        .await
+        .expect("accepted")
+    else {
         panic!("nothing to replay");
     };
     let stop = CancellationToken::new();
     let workers = tokio::spawn({
         let (platform, stop) = (platform.clone(), stop.clone());
-        async move { platform.run_workers(WorkerSettings { parallel_chunks: 2 }, stop).await }
+        async move {
+            platform
+                .run_workers(WorkerSettings { parallel_chunks: 2 }, stop)
+                .await
+        }
     });
     let done = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
@@ -42,12 +52,29 @@ async fn smoke(engine: Engine) {
     let done = done.await.expect("finishes");
     stop.cancel();
     workers.await.expect("ends").expect("ends well");
-    assert_eq!((done.state, done.rows_created, done.rows_failed), (BatchState::CompletedWithErrors, 2, 2));
-    let mut results = platform.batch_results(admin, batch.id).await.expect("reads");
+    assert_eq!(
+        (done.state, done.rows_created, done.rows_failed),
+        (BatchState::CompletedWithErrors, 2, 2)
+    );
+    let mut results = platform
+        .batch_results(admin, batch.id)
+        .await
+        .expect("reads");
     let rows = results.next().await.expect("reads").expect("one chunk");
-    assert_eq!(rows.iter().map(|row| row.status).collect::<Vec<_>>(), [RowStatus::Created, RowStatus::Failed, RowStatus::Created, RowStatus::Failed]);
+    assert_eq!(
+        rows.iter().map(|row| row.status).collect::<Vec<_>>(),
+        [
+            RowStatus::Created,
+            RowStatus::Failed,
+            RowStatus::Created,
+            RowStatus::Failed
+        ]
+    );
     let first = rows[0].wallet.as_ref().expect("a wallet");
-    let address = coffer_chains::encode(&first.payloads[0], coffer_domain::address::BitcoinNetwork::Mainnet);
+    let address = coffer_chains::encode(
+        &first.payloads[0],
+        coffer_domain::address::BitcoinNetwork::Mainnet,
+    );
     assert_eq!(address, "0x9858EfFD232B4033E47d90003D41EC34EcaEda94");
 }
 
