@@ -68,6 +68,7 @@ impl Platform {
         if let Some(answer) = self.replay(tx, caller, OPERATION, once).await? {
             return Ok(Some(answer));
         }
+        self.follow(tx, caller.organization).await?;
         let key = new.external_id.key(caller.organization);
         let assigned = match rows::by_external_key(tx, &key).await? {
             Some(found) => Assigned {

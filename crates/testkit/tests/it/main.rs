@@ -7,3 +7,4 @@ mod keys;
 mod pool;
 mod scene;
 mod smoke;
+mod tamper;
