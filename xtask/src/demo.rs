@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::process::{self, GuardOptions, Guarded};
 use crate::repo::{self, CC, NODE, NPM, PYTHON};
@@ -55,7 +55,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let demo = Demo {
         root,
         coffer,
-        data: data.path.clone(),
+        data: data.path.join("coffer"),
+        folder: data.path.clone(),
         rows: options.rows,
     };
 
@@ -95,7 +96,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let facts = summary::Facts {
         demo: &demo,
         url: &url,
-        api_key: &api_key,
         took,
         kept: options.keep,
     };
@@ -129,21 +129,24 @@ fn say(step: u32, what: &str) {
 struct Demo<'a> {
     root: &'a Path,
     coffer: PathBuf,
+    /// What belongs to the demo alone: passphrase, API key, results, log.
+    folder: PathBuf,
+    /// The data folder of `coffer`, which `coffer init` makes.
     data: PathBuf,
     rows: u64,
 }
 
 impl Demo<'_> {
     fn passphrase(&self) -> PathBuf {
-        self.data.join("passphrase")
+        self.folder.join("passphrase")
     }
 
     fn log(&self) -> PathBuf {
-        self.data.join("serve.log")
+        self.folder.join("serve.log")
     }
 
     fn results(&self) -> PathBuf {
-        self.data.join("results.csv")
+        self.folder.join("results.csv")
     }
 
     /// The API key, which `coffer init` tells only once.
@@ -164,7 +167,7 @@ impl Demo<'_> {
             .as_str()
             .context("the answer of coffer init has no `api_key`")?
             .to_owned();
-        folder::write_secret(&self.data.join("api-key"), &api_key)?;
+        folder::write_secret(&self.folder.join("api-key"), &api_key)?;
         Ok(api_key)
     }
 
@@ -192,7 +195,7 @@ impl Demo<'_> {
             server.check_alive()?;
             Ok((process::http_status(port, "/readyz") == Some(200)).then_some(()))
         })
-        .with_context(|| format!("the log of coffer serve ends:\n{}", server.log_tail()))?;
+        .map_err(|error| anyhow!("{error:#}\nIts log ends:\n{}", server.log_tail()))?;
         Ok((server, format!("http://127.0.0.1:{port}")))
     }
 
@@ -202,7 +205,7 @@ impl Demo<'_> {
         if self.rows == 10_000 {
             return Ok(example);
         }
-        let path = self.data.join("customers.csv");
+        let path = self.folder.join("customers.csv");
         let mut python = Command::new("python3");
         python
             .arg(self.root.join("examples/generate_customers.py"))

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tempfile::TempDir;
 
 use crate::process::{self, GuardOptions, Guarded};
@@ -119,7 +119,8 @@ impl Cluster {
             let mut probe = Command::new(programs.join("pg_isready"));
             probe.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]);
             Ok(probe.status()?.success().then_some(()))
-        })?;
+        })
+        .map_err(|error| anyhow!("{error:#}\nIts log ends:\n{}", server.log_tail()))?;
         let version = process::output(Command::new(programs.join("postgres")).arg("--version"))?;
         Ok(Self {
             url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"),

@@ -29,7 +29,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    fn names(self) -> &'static str {
+    pub(crate) fn names(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",

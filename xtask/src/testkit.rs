@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::postgres::Cluster;
+use crate::test::Engine;
 use crate::{process, test};
 
 #[derive(Debug, clap::Args)]
@@ -35,11 +36,11 @@ enum Job {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CrashOptions {
-    /// Also on a PostgreSQL started for it
-    #[arg(long)]
-    postgres: bool,
-    /// For `coffer-testkit crash`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    /// The databases to crash on
+    #[arg(long, value_enum, default_value_t = Engine::All)]
+    engine: Engine,
+    /// For `coffer-testkit crash`, after `--`
+    #[arg(last = true)]
     more: Vec<String>,
 }
 
@@ -69,37 +70,33 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
     )?;
     let programs = test::target_folder(root)?.join("release");
     let mut command = Command::new(programs.join("coffer-testkit"));
-    command
-        .args([
-            "bench-batch",
-            "--rows",
-            &rows.to_string(),
-            "--chains",
-            chains,
-        ])
-        .arg("--bin-dir")
-        .arg(&programs);
+    command.args([
+        "bench-batch",
+        "--rows",
+        &rows.to_string(),
+        "--chains",
+        chains,
+    ]);
     if let Some(url) = database_url {
         command.args(["--database-url", url]);
     }
+    command.env("COFFER_TEST_BIN_DIR", &programs);
     process::run(command.args(more).current_dir(root))
 }
 
+/// The runner learns of programs and engines by the same environment as a test.
 pub(crate) fn crash(root: &Path, options: &CrashOptions) -> Result<()> {
     let programs = test::build_with_failpoints(root)?;
-    let cluster = options
-        .postgres
+    let cluster = (options.engine != Engine::Sqlite)
         .then(|| Cluster::start(false))
         .transpose()?;
     let mut command = Command::new(programs.join("coffer-testkit"));
+    command.arg("crash").args(&options.more).current_dir(root);
     command
-        .arg("crash")
-        .arg("--bin-dir")
-        .arg(&programs)
-        .args(&options.more)
-        .current_dir(root);
+        .env("COFFER_TEST_BIN_DIR", &programs)
+        .env("COFFER_TEST_ENGINES", options.engine.names());
     if let Some(cluster) = &cluster {
-        command.args(["--database-url", &cluster.url]);
+        command.env("COFFER_TEST_POSTGRES_URL", &cluster.url);
     }
     process::run(&mut command).context("the crash runner found a difference, or could not run")
 }

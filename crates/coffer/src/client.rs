@@ -52,10 +52,7 @@ impl Client {
         api_key: Option<&Zeroizing<String>>,
         ca_file: Option<&Path>,
     ) -> Result<Self, Failure> {
-        // Fails only when a provider is there already, which then is the one to use.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        install_cryptography();
         let mut headers = HeaderMap::new();
         if let Some(key) = api_key {
             let text = Zeroizing::new(format!("Bearer {}", key.as_str()));
@@ -253,6 +250,14 @@ impl Client {
             "look at the server's log and load, then try again",
         )
     }
+}
+
+/// Before any https client is made, of this program or of the server's hooks; once is enough.
+pub(crate) fn install_cryptography() {
+    // Fails only when a provider is there already, which then is the one to use.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {

@@ -6,6 +6,7 @@ use std::io;
 use serde_json::{Map, Value, json};
 
 use crate::advice;
+use crate::output::printable;
 
 /// One per thing a script can do differently; each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,14 @@ impl Failure {
         )
     }
 
+    /// A place that was looked at before and still could not be written: a full disk, for instance.
+    pub(crate) fn writing(path: &std::path::Path, cause: &io::Error) -> Self {
+        Self::unexpected(
+            format!("cannot write {}: {cause}", path.display()),
+            "look at the disk's free space and the folder's permissions, then try again",
+        )
+    }
+
     pub(crate) fn from_clap(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
@@ -97,6 +106,8 @@ impl Failure {
         let what = text(&problem, "detail")
             .or_else(|| text(&problem, "title"))
             .unwrap_or_else(|| format!("the server answered with status {status}"));
+        // It may quote a row of a customer's file.
+        let what = printable(&what);
         let kind = match (code.as_str(), status) {
             ("integrity_violation" | "audit_broken", _) => Kind::Integrity,
             (_, 400..=499) => Kind::Refused,
@@ -343,6 +354,14 @@ mod tests {
                 .as_str()
                 .is_some_and(|t| t.ends_with("malformed_upload"))
         );
+    }
+
+    #[test]
+    fn a_quoted_row_cannot_steer_the_terminal() {
+        let problem = json!({"detail": "bad id \u{1b}[2J\u{202e}x"});
+        let map = problem.as_object().cloned().unwrap_or_default();
+        let text = Failure::answered(422, map).render(false).expect("is told");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
     }
 
     #[test]

@@ -65,7 +65,11 @@ impl Meter {
                 }
                 bar.set_position(done);
             }
-            Self::Lines(lines) => lines.set(done, phase, remark),
+            Self::Lines(lines) => {
+                if let Some(line) = lines.set(done, phase, remark, Instant::now()) {
+                    error(&line);
+                }
+            }
         }
     }
 
@@ -87,31 +91,25 @@ impl Meter {
 }
 
 impl Lines {
-    fn set(&mut self, done: u64, phase: &str, remark: &str) {
+    /// The line to print, if one is due.
+    fn set(&mut self, done: u64, phase: &str, remark: &str, now: Instant) -> Option<String> {
         let tenth = (done * 10).checked_div(self.total).unwrap_or(0);
         let is_new_phase = phase != self.phase;
         let is_first = self.phase.is_empty();
         phase.clone_into(&mut self.phase);
-        let silence = self.told_at.elapsed();
+        let silence = now.duration_since(self.told_at);
         let is_due = silence >= LINE_INTERVAL || tenth > self.tenth && silence >= TENTH_INTERVAL;
         if is_first || !is_new_phase && !is_due {
-            return;
+            return None;
         }
         self.tenth = tenth;
-        self.told_at = Instant::now();
+        self.told_at = now;
         let of = match self.total {
             0 => String::new(),
             total => format!(" of {}", thousands(total)),
         };
-        let remark = match remark {
-            "" => String::new(),
-            remark => format!("  {remark}"),
-        };
-        error(&format!(
-            "{phase}: {}{of} {}{remark}",
-            thousands(done),
-            self.unit
-        ));
+        let line = format!("{phase}: {}{of} {}  {remark}", thousands(done), self.unit);
+        Some(line.trim_end().to_owned())
     }
 }
 
@@ -127,10 +125,47 @@ fn bar(total: u64, unit: &str) -> ProgressBar {
     };
     let template = match total {
         0 => format!("{{msg:10}} {done}{named}  {{prefix}}"),
-        _ => format!("{{msg:10}} [{{bar:32}}] {{percent:>3}} %  {done}/{all}{named}  {{prefix}}"),
+        _ => format!("{{msg:10}} [{{wide_bar}}] {{percent:>3}} %  {done}/{all}{named}  {{prefix}}"),
     };
     let style = ProgressStyle::with_template(&template)
         .map(|style| style.progress_chars("=> "))
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(total).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_few_and_tell_what_is_new() {
+        let start = Instant::now();
+        let mut lines = Lines {
+            unit: "rows",
+            total: 10_000,
+            tenth: 0,
+            phase: String::new(),
+            told_at: start,
+        };
+        let mut at = |seconds: u64, done: u64, phase: &str| {
+            lines.set(
+                done,
+                phase,
+                "9 rows/s",
+                start + Duration::from_secs(seconds),
+            )
+        };
+        assert_eq!(
+            at(0, 0, "accepted"),
+            None,
+            "what has just begun was said already"
+        );
+        let told = Some("running: 1 of 10,000 rows  9 rows/s".to_owned());
+        assert_eq!(at(0, 1, "running"), told, "a new phase");
+        assert_eq!(at(1, 900, "running"), None);
+        assert!(at(2, 1000, "running").is_some(), "a tenth");
+        assert_eq!(at(2, 2000, "running"), None, "too soon");
+        assert_eq!(at(11, 1001, "running"), None);
+        assert!(at(12, 1001, "running").is_some(), "a sign of life");
+    }
 }

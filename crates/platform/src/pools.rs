@@ -1,4 +1,7 @@
 //! Address pools: per vault, addresses derived and verified ahead of need, between two watermarks.
+//!
+//! A pool is filled from its first use on, or once its watermarks are set. A vault that only ever sees batches
+//! spends no index on a pool, so a batch's indexes depend on the requests before it and not on timing.
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::id::VaultId;
@@ -87,14 +90,18 @@ impl Platform {
             if vault.state != VaultState::Open || self.guard(vault.organization).is_err() {
                 continue;
             }
-            let marks = rows::watermarks(&mut tx, vault.id)
-                .await?
-                .unwrap_or(DEFAULT);
+            let Some(marks) = rows::watermarks(&mut tx, vault.id).await? else {
+                continue;
+            };
             let level = rows::level(&mut tx, vault.id).await?;
             metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
                 .set(f64::from(level));
             if level < marks.low {
-                wanted.push((vault.id, marks.high - level));
+                let high = marks.high.min(MAX_HIGH);
+                // The watermarks are not sealed: whatever they say, a pool stays below its largest size.
+                if high > level {
+                    wanted.push((vault.id, high - level));
+                }
             }
         }
         drop(tx);
@@ -109,6 +116,12 @@ impl Platform {
             added += count;
         }
         Ok(added)
+    }
+
+    /// Begins a pool with the default watermarks, if it was never used, and adds a first entry.
+    pub(crate) async fn begin_pool(&self, vault: VaultId) -> Result<(), Error> {
+        transact!(self, tx, { Ok(rows::begin(tx, vault, DEFAULT).await?) })?;
+        self.fill_pool(vault, 1).await
     }
 
     /// Adds `count` entries. Indexes are allocated in the transaction that adds their entries, so none is lost.

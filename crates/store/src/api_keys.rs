@@ -68,8 +68,7 @@ pub async fn update(
     expected_version: u32,
 ) -> Result<(), StoreError> {
     let key = &sealed.value;
-    let changed = tx
-        .execute(
+    tx.execute_one(
             "UPDATE api_keys SET revoked_at = $1, version = $2, seal = $3 WHERE id = $4 AND version = $5",
             &[
                 Param::OptInt(key.revoked_at_ms),
@@ -78,16 +77,9 @@ pub async fn update(
                 Param::Blob(key.id.as_bytes()),
                 Param::Int(i64::from(expected_version)),
             ],
-        )
-        .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Retry(format!(
-            "API key {} was changed meanwhile",
-            key.id
-        )))
-    }
+            &key.id,
+    )
+    .await
 }
 
 pub async fn by_id(tx: &mut Tx, id: ApiKeyId) -> Result<Option<Sealed<ApiKeyRow>>, StoreError> {

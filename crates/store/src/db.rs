@@ -209,6 +209,19 @@ impl Tx {
         .map_err(store_error)
     }
 
+    /// Runs a compare-and-set: exactly one row must still be as it was read, else the race is lost.
+    pub(crate) async fn execute_one(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        params: &[Param<'_>],
+        object: &(dyn std::fmt::Display + Sync),
+    ) -> Result<(), StoreError> {
+        match self.execute(sql, params).await? {
+            1 => Ok(()),
+            _ => Err(StoreError::Retry(format!("{object} was changed meanwhile"))),
+        }
+    }
+
     pub async fn fetch(
         &mut self,
         sql: impl Into<Cow<'static, str>>,

@@ -52,6 +52,20 @@ pub async fn set_watermarks(
     Ok(())
 }
 
+/// Sets the watermarks of a pool that has none.
+pub async fn begin(tx: &mut Tx, vault: VaultId, marks: Watermarks) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO pools (vault_id, low, high) VALUES ($1, $2, $3) ON CONFLICT (vault_id) DO NOTHING",
+        &[
+            Param::Blob(vault.as_bytes()),
+            Param::Int(i64::from(marks.low)),
+            Param::Int(i64::from(marks.high)),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
 pub async fn level(tx: &mut Tx, vault: VaultId) -> Result<u32, StoreError> {
     let row = tx
         .fetch_optional(

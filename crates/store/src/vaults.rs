@@ -77,8 +77,7 @@ pub async fn update(
     expected_version: u32,
 ) -> Result<(), StoreError> {
     let vault = &sealed.value.vault;
-    let changed = tx
-        .execute(
+    tx.execute_one(
             "UPDATE vaults SET state = $1, gate_mode = $2, gate_hook_url = $3, next_index = $4, drilled_at = $5, \
              version = $6, seal = $7 WHERE id = $8 AND version = $9",
             &[
@@ -92,16 +91,9 @@ pub async fn update(
                 Param::Blob(vault.id.as_bytes()),
                 Param::Int(i64::from(expected_version)),
             ],
-        )
-        .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Retry(format!(
-            "vault {} was changed meanwhile",
-            vault.id
-        )))
-    }
+            &vault.id,
+    )
+    .await
 }
 
 pub async fn by_id(tx: &mut Tx, id: VaultId) -> Result<Option<Sealed<VaultRow>>, StoreError> {

@@ -156,8 +156,7 @@ pub async fn update_state(
     expected_version: u32,
 ) -> Result<(), StoreError> {
     let wallet = &sealed.value;
-    let changed = tx
-        .execute(
+    tx.execute_one(
             "UPDATE wallets SET state = $1, reason = $2, version = $3, seal = $4 WHERE id = $5 AND version = $6",
             &[
                 Param::Text(wallet.state.name()),
@@ -167,16 +166,9 @@ pub async fn update_state(
                 Param::Blob(wallet.id.as_bytes()),
                 Param::Int(i64::from(expected_version)),
             ],
-        )
-        .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Retry(format!(
-            "wallet {} was changed meanwhile",
-            wallet.id
-        )))
-    }
+            &wallet.id,
+    )
+    .await
 }
 
 async fn one(tx: &mut Tx, condition: &str, param: Param<'_>) -> Result<Option<Found>, StoreError> {

@@ -4,10 +4,14 @@
 //! A part that is missing is a failure that says what to do, never a test passed over.
 //! Development only; nothing of this is in the product.
 
+pub mod bench;
+pub mod checker;
+pub mod crash;
 pub mod database;
 pub mod faults;
 pub mod installation;
 pub mod programs;
+pub mod serving;
 
 pub use database::{Engine, TestDatabase};
 pub use faults::FaultySigner;

@@ -11,7 +11,6 @@ use super::{Demo, SAMPLE};
 pub(crate) struct Facts<'a> {
     pub(crate) demo: &'a Demo<'a>,
     pub(crate) url: &'a str,
-    pub(crate) api_key: &'a str,
     pub(crate) took: Duration,
     pub(crate) kept: bool,
 }
@@ -38,31 +37,33 @@ pub(crate) fn text(facts: &Facts<'_>) -> Result<String> {
         SAMPLE.min(demo.rows)
     )?;
     text.push_str(&table(header, &rows[..rows.len().min(3)]));
-    let data = demo.data.display();
-    let mnemonic = demo.mnemonic()?;
-    writeln!(text, "\nFiles")?;
-    writeln!(
-        text,
-        "  {data}/results.csv        the addresses, in the file's order"
-    )?;
-    writeln!(
-        text,
-        "  {data}/coffer.db          the database: public data, sealed, extended keys encrypted"
-    )?;
-    writeln!(
-        text,
-        "  {data}/keys/vault.key     the key file, encrypted under {data}/passphrase"
-    )?;
-    writeln!(
-        text,
-        "  {}\n    the mnemonic: in production, write it down, move it away, delete it here",
-        mnemonic.display()
-    )?;
-    writeln!(text, "  {data}/serve.log          what the server said")?;
-    writeln!(
-        text,
-        "  {data}/api-key            the administrator's API key\n"
-    )?;
+    let (folder, data, mnemonic) = (demo.folder.display(), demo.data.display(), demo.mnemonic()?);
+    let files = [
+        (
+            format!("{folder}/results.csv"),
+            "the addresses, in the file's order",
+        ),
+        (
+            format!("{data}/coffer.db"),
+            "the database: public data, sealed; extended keys encrypted",
+        ),
+        (
+            format!("{data}/keys/vault.key"),
+            "the seed, encrypted under the passphrase",
+        ),
+        (
+            mnemonic.display().to_string(),
+            "the mnemonic. In production: write it down, move it away, delete it here",
+        ),
+        (format!("{folder}/passphrase"), "made up for this demo"),
+        (format!("{folder}/api-key"), "the administrator's API key"),
+        (format!("{folder}/serve.log"), "what the server said"),
+    ];
+    writeln!(text, "Files")?;
+    for (path, what) in files {
+        writeln!(text, "  {path}\n      {what}")?;
+    }
+    text.push('\n');
     text.push_str(&next_steps(facts, header, rows));
     Ok(text)
 }
@@ -70,39 +71,43 @@ pub(crate) fn text(facts: &Facts<'_>) -> Result<String> {
 /// Commands to copy and paste.
 fn next_steps(facts: &Facts<'_>, header: &[String], rows: &[Vec<String>]) -> String {
     let demo = facts.demo;
-    let (data, coffer) = (demo.data.display(), demo.coffer.display());
+    let (folder, data) = (demo.folder.display(), demo.data.display());
     let first = |column: &str| {
         let position = header.iter().position(|name| name == column);
         position
             .and_then(|position| rows.first()?.get(position).cloned())
             .unwrap_or_default()
     };
-    let mut text = String::from("Try next\n");
+    let mnemonic = demo.mnemonic().unwrap_or_default();
+    let vault = mnemonic.file_stem().unwrap_or_default().display();
+    let mnemonic = mnemonic.display();
+    let programs = demo.coffer.parent().unwrap_or(&demo.folder).display();
+    let mut lines = vec![format!(
+        "export PATH=\"{programs}:$PATH\" COFFER_API_KEY=\"$(cat '{folder}/api-key')\""
+    )];
     if !facts.kept {
         let listen = facts.url.trim_start_matches("http://");
-        let _ = writeln!(
-            text,
-            "  {coffer} serve --data-dir {data} --passphrase-file {data}/passphrase --listen {listen} &"
-        );
+        lines.push(format!("coffer serve --data-dir '{data}' --passphrase-file '{folder}/passphrase' --listen {listen} >>'{folder}/serve.log' 2>&1 &"));
     }
-    let _ = writeln!(text, "  export COFFER_API_KEY={}", facts.api_key);
-    let call = format!("{coffer} --server {}", facts.url);
-    let _ = writeln!(text, "  {call} wallet show {}", first("wallet_id"));
-    let _ = writeln!(text, "  {call} address lookup {}", first("evm"));
-    let _ = writeln!(
-        text,
-        "  {call} batch create {}/examples/customers-bad.csv --wait --results bad.csv",
+    let call = format!("coffer --server {}", facts.url);
+    lines.push(format!("{call} wallet show {}", first("wallet_id")));
+    lines.push(format!("{call} address lookup {}", first("evm")));
+    lines.push(format!(
+        "{call} batch create '{}/examples/customers-bad.csv' --chains evm --wait --results bad.csv",
         demo.root.display()
-    );
-    let _ = writeln!(
-        text,
-        "  {call} vault list        (then: vault drill, to prove the backup)"
-    );
-    let _ = writeln!(
-        text,
-        "  {}/docs                  the API's documentation, in a browser",
+    ));
+    lines.push(format!("{call} vault show {vault}"));
+    lines.push(format!(
+        "{call} vault drill {vault} --mnemonic-file '{mnemonic}'"
+    ));
+    lines.push(format!(
+        "{}/docs    # the API's documentation, in a browser",
         facts.url
-    );
+    ));
+    let mut text = String::from("Try next\n");
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
+    }
     text
 }
 

@@ -46,15 +46,26 @@ pub(crate) fn registry_hosts(files: &[File]) -> Vec<Finding> {
             "names the package registry {host}; leave it to the machine's settings"
         ))
     });
-    for file in files
-        .iter()
-        .filter(|file| [".npmrc", "pip.conf", ".yarnrc"].contains(&file.name()))
-    {
-        findings.push(Finding::new(
-            &file.path,
-            0,
-            "settings of a package registry; they belong to the machine",
-        ));
+    let npm_and_pip = |file: &&File| [".npmrc", ".yarnrc", "pip.conf"].contains(&file.name());
+    for file in files.iter().filter(npm_and_pip) {
+        let names_source = |line: &str| {
+            let line = line.trim_start();
+            ["registry", "@", "//", "index-url", "extra-index-url"]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        let sources = file
+            .text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| names_source(line));
+        findings.extend(sources.map(|(index, _)| {
+            Finding::new(
+                &file.path,
+                index + 1,
+                "names a package source; it belongs to the machine's settings",
+            )
+        }));
     }
     for file in files
         .iter()
@@ -140,8 +151,17 @@ mod tests {
     fn registries_are_found() {
         let text = format!("curl https://{}/x", REGISTRIES[0]);
         assert_eq!(
-            places(registry_hosts, &[("a.sh", &text), ("x/.npmrc", "")]),
-            ["a.sh:1", "x/.npmrc:0"]
+            places(
+                registry_hosts,
+                &[
+                    ("a.sh", &text),
+                    (
+                        "x/.npmrc",
+                        "omit-lockfile-registry-resolved=true\nregistry=x\n"
+                    )
+                ]
+            ),
+            ["a.sh:1", "x/.npmrc:2"]
         );
         assert_eq!(
             places(

@@ -43,6 +43,7 @@ impl File {
     /// Whether the whole file is test code.
     pub(crate) fn is_test(&self) -> bool {
         self.name() == "tests.rs"
+            || self.name().ends_with("_tests.rs")
             || self
                 .path
                 .split('/')

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-const DATA_DIR: &str = "coffer-data";
+/// Where everything is unless told otherwise.
+pub(crate) const DATA_DIR: &str = "coffer-data";
 
 #[derive(Args)]
 pub(crate) struct InitArgs {
@@ -16,7 +17,8 @@ pub(crate) struct InitArgs {
     /// A file with the passphrase of the key file; without it the terminal is asked.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// sqlite: or postgres: address of the database [default: a SQLite file in the data folder].
+    /// sqlite: or postgres: address of the database [default: COFFER_DATABASE_URL, else a SQLite file
+    /// in the data folder].
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// The Bitcoin network of the first vault.
@@ -39,7 +41,8 @@ pub(crate) struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:8420].
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// sqlite: or postgres: address of the database [default: a SQLite file in the data folder].
+    /// sqlite: or postgres: address of the database [default: COFFER_DATABASE_URL, else a SQLite file
+    /// in the data folder].
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// What this process does [default: api,worker].
@@ -54,12 +57,13 @@ pub(crate) struct ServeArgs {
     /// What to log, such as info or coffer_platform=debug [default: info, or COFFER_LOG].
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
-    #[arg(long, default_value = "text")]
-    pub log_format: LogFormat,
+    /// [default: text]
+    #[arg(long)]
+    pub log_format: Option<LogForm>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
+pub(crate) enum LogForm {
     Text,
     Json,
 }
@@ -69,4 +73,13 @@ pub(crate) struct DoctorArgs {
     /// Also look into this data folder; on the machine that holds it.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+impl From<LogForm> for coffer_server::config::LogFormat {
+    fn from(form: LogForm) -> Self {
+        match form {
+            LogForm::Text => Self::Text,
+            LogForm::Json => Self::Json,
+        }
+    }
 }

@@ -14,7 +14,7 @@ use reqwest::Url;
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
-pub(crate) use self::local::{DoctorArgs, InitArgs, ServeArgs};
+pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,

@@ -43,8 +43,8 @@ struct Farewell {
 pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
     let out = Output::new(cli.global.json);
     match cli.command {
-        Command::Init(args) => local::init(&args, environment.database_url, out),
-        Command::Serve(args) => local::serve(args, environment),
+        Command::Init(args) => local::init(args, environment, out),
+        Command::Serve(args) => local::serve(args, environment, out),
         Command::Openapi => local::openapi(out),
         command => {
             let session = Session::open(cli.global, environment.api_key)?;

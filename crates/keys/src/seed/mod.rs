@@ -1,4 +1,9 @@
 //! The master seed and everything that is derived from it.
+//!
+//! Guarantees: account keys and Solana keys come out only when two implementations agree on them;
+//! the attestation key and the seal key have labels of their own (HKDF) and say nothing about each
+//! other or about the tree of BIP-32. Deliberately not here: a private key as a result.
+//! Cost: bulk Solana keys use as many threads as they are given, and nothing is kept between calls.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};

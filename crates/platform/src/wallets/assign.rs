@@ -5,8 +5,9 @@ use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{VaultId, WalletId};
 use coffer_domain::vault::VaultState;
 use coffer_domain::wallet::Wallet;
+use coffer_store::pools::PoolEntry;
 use coffer_store::wallets as rows;
-use coffer_store::{Tx, pools};
+use coffer_store::{Sealed, Tx, pools};
 use sha2::{Digest, Sha256};
 
 use crate::audit::{Changes, CreatedWallets, Entry, append};
@@ -52,7 +53,7 @@ impl Platform {
             let _ = coffer_failpoint::hit("pool.take.after_commit", "");
             match taken {
                 Some(answer) => return Ok(answer),
-                None => self.fill_pool(new.vault, 1).await?,
+                None => self.begin_pool(new.vault).await?,
             }
         }
     }
@@ -68,6 +69,7 @@ impl Platform {
         if let Some(answer) = self.replay(tx, caller, OPERATION, once).await? {
             return Ok(Some(answer));
         }
+        self.follow(tx, caller.organization).await?;
         let key = new.external_id.key(caller.organization);
         let assigned = match rows::by_external_key(tx, &key).await? {
             Some(found) => Assigned {
@@ -86,6 +88,31 @@ impl Platform {
         Ok(Some(Answer::Executed(assigned)))
     }
 
+    /// An entry whose seal is right and at whose index no wallet was ever made.
+    async fn open_entry(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        sealed: Sealed<PoolEntry>,
+    ) -> Result<PoolEntry, Error> {
+        let name = |entry: &PoolEntry| format!("the pool entry {} of {}", entry.index, entry.vault);
+        let entry = self.0.seals.open(sealed, name)?;
+        // What others committed a moment ago counts too.
+        self.0
+            .chains
+            .catch_up(tx, &self.0.seals, caller.organization)
+            .await?;
+        let version = self
+            .0
+            .chains
+            .wallet_version(caller.organization, entry.vault, entry.index);
+        if version > 0 {
+            // An entry that was taken before and put back would give one address to two customers.
+            return Err(crate::seal::refused(name(&entry)));
+        }
+        Ok(entry)
+    }
+
     async fn take_from_pool(
         &self,
         tx: &mut Tx,
@@ -102,26 +129,7 @@ impl Platform {
         let Some(sealed) = pools::take(tx, vault.id).await? else {
             return Ok(None);
         };
-        let entry = self.0.seals.open(sealed, |entry| {
-            format!("the pool entry {} of {}", entry.index, entry.vault)
-        })?;
-        // What others committed a moment ago counts too.
-        self.0
-            .chains
-            .catch_up(tx, &self.0.seals, caller.organization)
-            .await?;
-        if self
-            .0
-            .chains
-            .wallet_version(caller.organization, vault.id, entry.index)
-            > 0
-        {
-            // An entry that was taken before and put back would give one address to two customers.
-            return Err(crate::seal::refused(format!(
-                "the pool entry {} of {}",
-                entry.index, entry.vault
-            )));
-        }
+        let entry = self.open_entry(tx, caller, sealed).await?;
         let all = rows::unpack_payloads(AddressKinds::ALL, &entry.payloads)?;
         let state = self.born_state(tx, &vault, &new.external_id).await?;
         let wallet = Wallet {

@@ -49,6 +49,7 @@ impl Platform {
         // A row read just before another process changed it looks old; the second look does not.
         for _ in 0..2 {
             let mut tx = self.0.db.read().await?;
+            self.follow(&mut tx, caller.organization).await?;
             let Some(found) = rows::by_id(&mut tx, id).await? else {
                 return Ok(None);
             };
@@ -124,6 +125,7 @@ impl Platform {
             state: filter.state,
         };
         let mut tx = self.0.db.read().await?;
+        self.follow(&mut tx, caller.organization).await?;
         let found = rows::page(&mut tx, caller.organization, &filter, after, limit).await?;
         let full = found.len() == limit as usize;
         let mut page = Page {

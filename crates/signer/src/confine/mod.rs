@@ -122,25 +122,33 @@ fn mapped_bytes() -> Option<u64> {
 
 /// From here on: no files, no network, no programs. Must be called before other threads start.
 pub(crate) fn confine() -> Result<Map<String, Value>, Failure> {
-    let landlock = match forbid_files() {
-        Ok(RulesetStatus::FullyEnforced) => "enforced",
-        Ok(RulesetStatus::PartiallyEnforced) => "enforced in part: this kernel's Landlock is older",
-        Ok(RulesetStatus::NotEnforced) => "not supported by this kernel",
-        Err(error) => {
-            return Err(Failure::Unsafe {
-                what: "giving up the file system (Landlock)",
-                why: error.to_string(),
-            });
-        }
-    };
+    let landlock = forbid_files()?;
+    forbid_system_calls()?;
+    let mut applied = Map::new();
+    applied.insert("landlock".into(), landlock.into());
+    applied.insert("seccomp".into(), ENFORCED.into());
+    Ok(applied)
+}
+
+const ENFORCED: &str = "enforced";
+
+fn forbid_files() -> Result<&'static str, Failure> {
+    match allow_no_path() {
+        Ok(RulesetStatus::FullyEnforced) => Ok(ENFORCED),
+        Ok(RulesetStatus::PartiallyEnforced) => Ok("enforced as far as this older kernel goes"),
+        Ok(RulesetStatus::NotEnforced) => Ok("not supported by this kernel"),
+        Err(error) => Err(Failure::Unsafe {
+            what: "giving up the file system (Landlock)",
+            why: error.to_string(),
+        }),
+    }
+}
+
+fn forbid_system_calls() -> Result<(), Failure> {
     system_calls::restrict().map_err(|error| Failure::Unsafe {
         what: "giving up system calls (seccomp)",
         why: error.to_string(),
-    })?;
-    let mut applied = Map::new();
-    applied.insert("landlock".into(), landlock.into());
-    applied.insert("seccomp".into(), "enforced".into());
-    Ok(applied)
+    })
 }
 
 /// For the probe: memory must stay closed even to a change of mind.
@@ -149,7 +157,7 @@ fn become_dumpable() -> std::io::Result<()> {
 }
 
 /// Handles every right that the kernel knows, and allows none.
-fn forbid_files() -> Result<RulesetStatus, RulesetError> {
+fn allow_no_path() -> Result<RulesetStatus, RulesetError> {
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V5))?
         .handle_access(AccessNet::from_all(ABI::V5))?

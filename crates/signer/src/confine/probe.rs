@@ -1,6 +1,7 @@
 //! Tries what a confined signer must not be able to do, on the machine at hand.
 
 use std::fs::File;
+use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -9,15 +10,27 @@ use serde_json::{Map, Value};
 
 use crate::error::Failure;
 
-/// Prints what was applied and what each attempt met; fails when one succeeded.
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
+const POSSIBLE: &str = "possible";
+
+/// Prints what was applied and what each attempt met; fails when one succeeded. Files are tried
+/// between the two layers, too: each must hold without the other.
 pub(crate) fn check() -> Result<(), Failure> {
     let mut report = super::protect_memory()?;
-    report.extend(super::confine()?);
-    let attempts = attempts();
-    let escaped = attempts.values().any(|outcome| outcome == "possible");
+    let landlock = super::forbid_files()?;
+    let by_landlock = try_files();
+    super::forbid_system_calls()?;
+    let mut attempts = try_files();
+    attempts.extend(try_the_rest());
+    let has_landlock = landlock == super::ENFORCED;
+    let escaped = |attempts: &Map<String, Value>| attempts.values().any(|met| met == POSSIBLE);
+    let escapes = escaped(&attempts) || (has_landlock && escaped(&by_landlock));
+    report.insert("landlock".into(), landlock.into());
+    report.insert("seccomp".into(), super::ENFORCED.into());
+    report.insert("attempts_with_landlock_alone".into(), by_landlock.into());
     report.insert("attempts".into(), attempts.into());
     println!("{}", Value::Object(report));
-    if escaped {
+    if escapes {
         return Err(Failure::Unsafe {
             what: "confinement",
             why: "an attempt to break out succeeded, see the report".into(),
@@ -26,15 +39,30 @@ pub(crate) fn check() -> Result<(), Failure> {
     Ok(())
 }
 
-fn attempts() -> Map<String, Value> {
-    let refused = |result: std::io::Result<()>| match result.map_err(|error| error.kind()) {
-        Ok(()) => Value::from("possible"),
-        Err(std::io::ErrorKind::PermissionDenied) => Value::from("refused"),
-        Err(other) => Value::from(format!("failed otherwise: {other}")),
-    };
-    let own_executable = "/proc/self/exe";
+fn met(result: io::Result<()>) -> Value {
+    match result.map_err(|error| error.kind()) {
+        Ok(()) => POSSIBLE.into(),
+        Err(io::ErrorKind::PermissionDenied) => "refused".into(),
+        Err(other) => format!("failed otherwise: {other}").into(),
+    }
+}
+
+fn try_files() -> Map<String, Value> {
+    let created = std::env::temp_dir().join(format!("coffer-signer-probe-{}", std::process::id()));
+    let create = || File::create_new(&created).and_then(|_| std::fs::remove_file(&created));
     let mut attempts = Map::new();
-    let mut attempt = |name: &str, result| attempts.insert(name.into(), refused(result));
+    attempts.insert(
+        "file_read".into(),
+        met(File::open(OWN_EXECUTABLE).map(drop)),
+    );
+    attempts.insert("file_create".into(), met(create()));
+    attempts
+}
+
+fn try_the_rest() -> Map<String, Value> {
+    let start = || Command::new(OWN_EXECUTABLE).arg("--version").spawn();
+    let mut attempts = Map::new();
+    let mut attempt = |name: &str, result| attempts.insert(name.into(), met(result));
     attempt(
         "tcp_connect",
         TcpStream::connect(("127.0.0.1", 9)).map(drop),
@@ -42,18 +70,7 @@ fn attempts() -> Map<String, Value> {
     attempt("tcp_listen", TcpListener::bind(("127.0.0.1", 0)).map(drop));
     attempt("udp_bind", UdpSocket::bind(("127.0.0.1", 0)).map(drop));
     attempt("unix_connect", UnixStream::connect("/run/none").map(drop));
-    attempt("file_read", File::open(own_executable).map(drop));
-    attempt(
-        "file_create",
-        File::create("/tmp/coffer-signer-probe").map(drop),
-    );
-    attempt(
-        "program_start",
-        Command::new(own_executable)
-            .arg("--version")
-            .spawn()
-            .map(drop),
-    );
+    attempt("program_start", start().map(drop));
     attempt("become_dumpable", super::become_dumpable());
     attempts
 }

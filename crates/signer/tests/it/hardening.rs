@@ -31,6 +31,13 @@ fn attempts_to_break_out_are_refused() {
     ] {
         assert_eq!(attempts[name], "refused", "{name}");
     }
+    if report["landlock"] == "enforced" {
+        let alone = &report["attempts_with_landlock_alone"];
+        assert_eq!(
+            (&alone["file_read"], &alone["file_create"]),
+            (&"refused".into(), &"refused".into())
+        );
+    }
 }
 
 fn proc_file(pid: u32, name: &str) -> String {
@@ -92,6 +99,28 @@ fn an_aborted_signer_leaves_no_core_and_its_panic_text_nothing() {
     let leftovers = fs::read_dir(rig.folder()).expect("a folder").count();
     assert_eq!(leftovers, 3, "passphrase, words and key file");
     assert!(client.identity().is_err());
+}
+
+/// What a panic says is its place, never its text.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_panic_tells_its_place_only() {
+    let rig = Rig::imported(WORDS);
+    let mut command = rig.serve_command();
+    command.env("COFFER_FAILPOINT", "signer.before_answer@seal_key:1:panic");
+    command.env("RUST_BACKTRACE", "full");
+    let (serving, stream) = serve(command);
+    let client = coffer_signing::SignerClient::connect(stream, None).expect("greeted");
+    assert!(client.seal_key().is_err());
+    let output = serving.finish();
+    assert_eq!(output.status.code(), Some(101));
+    let log = String::from_utf8_lossy(&output.stderr);
+    let panic = log.lines().last().expect("a line");
+    assert!(
+        panic.contains("\"message\":\"panic\"") && !panic.contains("failpoint signer"),
+        "{log}"
+    );
+    crate::secrecy::assert_no_secret("the panic", &output.stderr);
 }
 
 /// An unprivileged user's own processes cannot look into the signer's memory.

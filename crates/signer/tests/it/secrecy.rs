@@ -67,7 +67,7 @@ fn secrets() -> Vec<(String, Vec<u8>)> {
 }
 
 /// In the encodings that a leak could take.
-fn assert_no_secret(place: &str, said: &[u8]) {
+pub(crate) fn assert_no_secret(place: &str, said: &[u8]) {
     let text = String::from_utf8_lossy(said).to_lowercase();
     for (name, secret) in secrets() {
         let raw = said.windows(secret.len()).any(|window| window == secret);

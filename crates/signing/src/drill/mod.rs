@@ -2,6 +2,9 @@
 //!
 //! `coffer-signer drill` reads a challenge and the mnemonic, derives everything anew and signs the
 //! proof with the attestation key that the mnemonic itself gives. No secret passes through `coffer`.
+//!
+//! Both have one JSON form (`to_json`, `from_json`), for the command line and for the HTTP API.
+//! Samples and lengths are limited; a proof holds for one challenge, because it signs its nonce.
 
 use coffer_domain::address::{AddressKind, AddressPayload, BitcoinNetwork};
 use coffer_domain::id::{DrillId, VaultId};

@@ -10,3 +10,4 @@ mod pool;
 mod scene;
 mod smoke;
 mod store;
+mod tamper;

@@ -5,13 +5,13 @@ use tokio::time::{Instant, sleep};
 
 use super::results::{self, Target};
 use super::upload::{Upload, guess_format};
-use super::{describe, id_of, wait};
+use super::{describe, id_of, refused, wait};
 use crate::args::{CreateArgs, ResultsFormat};
 use crate::client::Resource;
 use crate::commands::Session;
 use crate::commands::input;
 use crate::error::{Failure, Kind};
-use crate::output::{member, thousands};
+use crate::output::{member, printable, thousands};
 
 /// How long the first contact is tried: long enough for a server that is just starting.
 const FIRST_CONTACT: Duration = Duration::from_secs(3);
@@ -55,13 +55,16 @@ pub(crate) async fn run(session: &Session, args: CreateArgs) -> Result<(), Failu
     if wait {
         batch = follow(session, &id, &batch, patience).await?;
     }
+    let mut rows_refused = 0;
     if let Some(target) = &target {
         let format = results::format_by_name(&target.path).unwrap_or(ResultsFormat::Csv);
-        results::download(session, &id, format, target, patience).await?;
+        let copied = results::download(session, &id, format, target, patience).await?;
+        rows_refused = copied.refused;
         batch["results_file"] = target.path.display().to_string().into();
     }
     batch["idempotency_key"] = key.into();
     session.out.answer(&batch, || describe(&batch))?;
+    refused::no_success(rows_refused)?;
     if wait {
         return verdict(session, &id, &batch).await;
     }
@@ -218,10 +221,10 @@ async fn verdict(session: &Session, id: &str, batch: &Value) -> Result<(), Failu
         .unwrap_or_default();
     for row in &rows {
         session.out.note(&format!(
-            "row {}: {}: {}",
+            "row {}, {:?}: {}",
             row["row"],
-            crate::output::printable(row["external_id"].as_str().unwrap_or("-")),
-            crate::output::printable(&reason(&row["error"]))
+            row["external_id"].as_str().unwrap_or_default(),
+            printable(&reason(&row["error"]))
         ));
     }
     let what = match state.as_str() {

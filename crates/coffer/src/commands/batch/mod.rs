@@ -5,6 +5,7 @@
 //! all. Which batch ended how is the server's word; nothing is counted here.
 
 mod create;
+mod refused;
 mod results;
 mod upload;
 mod wait;

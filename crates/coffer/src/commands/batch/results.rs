@@ -13,6 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::refused::{self, RefusedRows};
 use crate::args::{ResultsArgs, ResultsFormat};
 use crate::client::Resource;
 use crate::commands::Session;
@@ -42,22 +43,24 @@ pub(crate) async fn run(session: &Session, args: ResultsArgs) -> Result<(), Fail
             ));
         }
         let mut stdout = io::stdout().lock();
-        copy(session, &args.id, format, &mut |piece| {
+        let copied = copy(session, &args.id, format, &mut |piece| {
             Ok(stdout.write_all(piece)?)
         })
         .await?;
-        return Ok(stdout.flush()?);
+        stdout.flush()?;
+        return refused::no_success(copied.refused);
     };
     let target = Target::check(output)?;
     let format = args.format.or(by_name).unwrap_or(ResultsFormat::Csv);
-    let bytes = download(session, &args.id, format, &target, Duration::ZERO).await?;
+    let copied = download(session, &args.id, format, &target, Duration::ZERO).await?;
     let answer = json!({
-        "id": args.id, "format": format.name(), "file": target.path.display().to_string(), "bytes": bytes
+        "id": args.id, "format": format.name(), "file": target.path.display().to_string(),
+        "bytes": copied.bytes, "rows_refused": copied.refused,
     });
     session.out.answer(&answer, || {
-        format!("{} bytes written to {}", bytes, output.display())
+        format!("{} bytes written to {}", copied.bytes, output.display())
     })?;
-    Ok(())
+    refused::no_success(copied.refused)
 }
 
 pub(crate) fn format_by_name(file: &Path) -> Option<ResultsFormat> {
@@ -80,6 +83,10 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn check(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::file("write", path, &error);
+        if path == Path::new("-") {
+            let advice = "name a file; `coffer batch results ID` writes to standard output";
+            return Err(Failure::usage("- is no file for results", advice));
+        }
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Err(failed(io::ErrorKind::IsADirectory.into())),
             // Through a symbolic link to the file itself: the link stays.
@@ -159,14 +166,22 @@ impl Drop for PartFile {
     }
 }
 
-/// Bytes written. Begun anew when the connection is lost, within `patience`.
+/// What went through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Copied {
+    pub bytes: u64,
+    /// Rows whose stored wallet was tampered with.
+    pub refused: u64,
+}
+
+/// Begun anew when the connection is lost, within `patience`.
 pub(crate) async fn download(
     session: &Session,
     id: &str,
     format: ResultsFormat,
     target: &Target,
     patience: Duration,
-) -> Result<u64, Failure> {
+) -> Result<Copied, Failure> {
     let deadline = Instant::now() + patience;
     loop {
         match download_once(session, id, format, target).await {
@@ -191,8 +206,8 @@ async fn download_once(
     id: &str,
     format: ResultsFormat,
     target: &Target,
-) -> Result<u64, Failure> {
-    let failed = |error: io::Error| Failure::file("write", &target.path, &error);
+) -> Result<Copied, Failure> {
+    let failed = |error: io::Error| Failure::writing(&target.path, &error);
     if !target.is_file {
         let mut device = OpenOptions::new()
             .write(true)
@@ -204,12 +219,12 @@ async fn download_once(
         .await;
     }
     let mut part = PartFile::create(&target.path).map_err(failed)?;
-    let bytes = copy(session, id, format, &mut |piece| {
+    let copied = copy(session, id, format, &mut |piece| {
         part.file.write_all(piece).map_err(failed)
     })
     .await?;
     part.keep().map_err(failed)?;
-    Ok(bytes)
+    Ok(copied)
 }
 
 async fn copy(
@@ -217,7 +232,7 @@ async fn copy(
     id: &str,
     format: ResultsFormat,
     write: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<u64, Failure> {
+) -> Result<Copied, Failure> {
     let query = [("format", format.name())];
     let path = ["batches", id, "results"];
     let resource = Resource::with(&path, &query);
@@ -225,13 +240,19 @@ async fn copy(
         .client
         .open(session.client.request(Method::GET, resource))
         .await?;
-    let mut bytes = 0;
+    let mut copied = Copied {
+        bytes: 0,
+        refused: 0,
+    };
+    let mut refused = RefusedRows::new(format);
     while let Some(piece) = session.client.next_piece(&mut response).await? {
         let piece = piece.as_ref();
         write(piece)?;
-        bytes += piece.len() as u64;
+        refused.feed(piece);
+        copied.bytes += piece.len() as u64;
     }
-    Ok(bytes)
+    copied.refused = refused.count();
+    Ok(copied)
 }
 
 /// The first `wanted` rows whose status is `failed` or `refused`; the rest is not fetched.

@@ -24,11 +24,13 @@ pub(crate) async fn until_ended(
     let total = accepted["rows_total"].as_u64().unwrap_or(0);
     let mut meter = Meter::new(session.out, total, "rows");
     let mut interval = INTERVAL_FIRST;
+    let mut is_away = false;
     let mut heard_at = Instant::now();
     loop {
         match session.client.get(Resource::at(&["batches", id])).await {
             Ok(batch) => {
                 heard_at = Instant::now();
+                is_away = false;
                 show(&mut meter, &batch);
                 if is_final(&batch) {
                     meter.finish();
@@ -36,9 +38,10 @@ pub(crate) async fn until_ended(
                 }
             }
             Err(failure) if failure.is_passing() && heard_at.elapsed() < patience => {
-                if interval < INTERVAL_MAX {
+                if !is_away {
                     meter.say(&format!("{failure}; waiting for it to come back"));
                 }
+                is_away = true;
                 interval = INTERVAL_MAX;
             }
             Err(failure) => {

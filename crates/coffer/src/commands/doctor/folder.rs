@@ -43,7 +43,12 @@ pub(crate) fn look(data_dir: &Path) -> Vec<Finding> {
         ("audit.anchor", "anchor-file", "chmod 600 audit.anchor"),
     ] {
         if let Some(file) = metadata(&data_dir.join(name), check, &mut findings) {
-            findings.push(closed(&file, check, name, advice));
+            let mut found = closed(&file, check, name, advice);
+            // A closed folder keeps others away from what is in it, until it is copied elsewhere.
+            if found.level == Level::Unsafe && folder.mode() & OTHERS == 0 {
+                found.level = Level::Warn;
+            }
+            findings.push(found);
         }
     }
     recovery(&data_dir.join("recovery"), &mut findings);
@@ -274,11 +279,14 @@ mod tests {
             "key-dir",
             Level::Unsafe,
         );
-        check(
-            |folder| set(&folder.join("coffer.db"), 0o644),
-            "database-file",
-            Level::Unsafe,
-        );
+        let open_database = |mode| {
+            move |folder: &Path| {
+                set(&folder.join("coffer.db"), 0o644);
+                set(folder, mode);
+            }
+        };
+        check(open_database(0o700), "database-file", Level::Warn);
+        check(open_database(0o711), "database-file", Level::Unsafe);
         let leave = |folder: &Path| {
             fs::write(folder.join("recovery/vlt_0.mnemonic"), "x").expect("written");
         };

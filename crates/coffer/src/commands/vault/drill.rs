@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use reqwest::Method;
@@ -11,19 +11,19 @@ use crate::args::DrillArgs;
 use crate::client::Resource;
 use crate::commands::Session;
 use crate::error::{Failure, Kind};
+use crate::local;
 use crate::output::{fields, member};
 
 const WRONG_BACKUP: &str =
     "find the mnemonic of this vault, and destroy no other backup until it is found";
 /// An exit code that `coffer-signer --help` documents.
 const SIGNER_WRONG_BACKUP: i32 = 5;
-const SIGNER: &str = "coffer-signer";
 /// 10,000 samples take less than a tenth of it.
 const PROOF_LIMIT_BYTES: u64 = 16 << 20;
 
 pub(crate) async fn run(session: &Session, args: &DrillArgs) -> Result<(), Failure> {
     // Found first: a challenge that nobody can answer is not asked for.
-    let program = signer_program(args.signer_program.as_deref());
+    let program = local::signer_program(args.signer_program.as_deref());
     let body = args
         .samples
         .map_or_else(|| json!({}), |samples| json!({"samples": samples}));
@@ -58,19 +58,6 @@ fn drill_id(challenge: &[u8]) -> Result<String, Failure> {
             "is --server the address of a Coffer server of this version?",
         )
     })
-}
-
-/// The named one, else the one beside this program, else whatever PATH finds.
-fn signer_program(named: Option<&Path>) -> PathBuf {
-    if let Some(named) = named {
-        return named.to_owned();
-    }
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|own| Some(own.parent()?.join(SIGNER)));
-    beside
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| PathBuf::from(SIGNER))
 }
 
 async fn prove(
@@ -153,12 +140,6 @@ mod tests {
         ] {
             assert_eq!(of(bad).expect_err("no id").exit_code(), 1, "{bad}");
         }
-    }
-
-    #[test]
-    fn the_named_program_wins() {
-        let named = Path::new("/nowhere/signer");
-        assert_eq!(signer_program(Some(named)), named);
     }
 
     #[test]

@@ -1,0 +1,33 @@
+//! The endpoints, in the rooms of their objects. Each file says its path, its scope and its documentation.
+
+mod addresses;
+mod audit;
+mod batches;
+mod doctor;
+mod drills;
+mod keys;
+mod once;
+mod page;
+mod pools;
+mod refusal;
+mod service;
+mod time;
+mod vaults;
+mod wallets;
+
+use crate::access::Routes;
+
+/// Every endpoint there is.
+pub(crate) fn routes() -> Routes {
+    let routes = Routes::default();
+    let routes = batches::routes(routes);
+    let routes = wallets::routes(routes);
+    let routes = addresses::routes(routes);
+    let routes = vaults::routes(routes);
+    let routes = drills::routes(routes);
+    let routes = pools::routes(routes);
+    let routes = audit::routes(routes);
+    let routes = keys::routes(routes);
+    let routes = doctor::routes(routes);
+    service::routes(routes)
+}

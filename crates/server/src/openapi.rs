@@ -1,0 +1,100 @@
+//! The OpenAPI 3.1 document, made from the endpoints themselves.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, tag::TagBuilder};
+
+use coffer_platform::Scope;
+
+use crate::access::SECURITY_SCHEME;
+use crate::api;
+use crate::problem::{Code, ProblemView};
+
+/// The document as `/openapi.json` answers it and `coffer openapi` prints it.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut text = document()
+        .to_pretty_json()
+        .expect("the document is made of strings and maps");
+    text.push('\n');
+    text
+}
+
+pub(crate) fn document() -> OpenApi {
+    api::routes().describe(frame())
+}
+
+fn frame() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Coffer")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(introduction()))
+        .build();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("cfr_<32 hex>_<64 hex>")
+        .description(Some("An API key. `X-API-Key` takes it as well."))
+        .build();
+    let tags = [
+        (
+            "batches",
+            "Wallets by the file: submit, follow, collect the results",
+        ),
+        ("wallets", "One customer's container of addresses"),
+        (
+            "vaults",
+            "Key trees, their gates, lists, pools and restore drills",
+        ),
+        ("audit", "The hash-chained record of every change"),
+        ("keys", "API keys"),
+        ("service", "How this process fares; no key needed"),
+    ];
+    let tags =
+        tags.map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build());
+    let components = ComponentsBuilder::new()
+        .security_scheme(SECURITY_SCHEME, SecurityScheme::Http(key))
+        .schema_from::<ProblemView<'_>>()
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .tags(Some(tags))
+        .components(Some(components))
+        .build()
+}
+
+fn introduction() -> String {
+    let mut text = String::from(
+        "Every refusal is `application/problem+json` (RFC 9457) with a stable `code`, and every answer has an \
+         `X-Request-Id`. Calls that would have a second effect when sent twice take an `Idempotency-Key`: the same \
+         key with the same request gets the first answer again, another request with it is refused. PUT and DELETE \
+         may be sent again as they are. Times are UTC with milliseconds.\n\n### Scopes\n",
+    );
+    for scope in Scope::ALL {
+        text.push_str(&format!("- `{}`: {}\n", scope.name(), what(*scope)));
+    }
+    text.push_str("\n### Codes\n");
+    for code in Code::ALL {
+        let status = code.status().as_u16();
+        text.push_str(&format!(
+            "- `{}` ({status}): {}\n",
+            code.name(),
+            code.title()
+        ));
+    }
+    text
+}
+
+/// What a scope lets its holder do.
+fn what(scope: Scope) -> &'static str {
+    match scope {
+        Scope::BatchesRead => "see batches, their progress and results",
+        Scope::BatchesWrite => "submit, pause, resume and cancel batches",
+        Scope::WalletsRead => "see wallets and look up addresses",
+        Scope::WalletsWrite => "create single wallets",
+        Scope::WalletsActivate => "activate and reject pending wallets",
+        Scope::VaultsRead => "see vaults, their gates, lists and pools",
+        Scope::VaultsWrite => "change gates, lists and pools, and run restore drills",
+        Scope::AuditRead => "read the audit log",
+        Scope::KeysWrite => "create, list and revoke API keys",
+        Scope::Admin => "everything",
+    }
+}

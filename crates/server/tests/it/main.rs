@@ -1,0 +1,11 @@
+//! The server as its users meet it: real HTTP on loopback, a real SQLite file, the real `coffer-signer`.
+
+mod access;
+mod batches;
+mod client;
+mod installation;
+mod openapi;
+mod organizations;
+mod resilience;
+mod service;
+mod wallets;

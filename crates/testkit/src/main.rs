@@ -1,0 +1,152 @@
+//! `coffer-testkit`: the crash runner and the benchmarks, as `cargo xtask crash` and `cargo xtask bench` start them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use coffer_testkit::Engine;
+use coffer_testkit::crash::{self, Line};
+use coffer_testkit::serving::Programs;
+
+#[derive(Parser)]
+#[command(
+    name = "coffer-testkit",
+    version,
+    about = "Crash runs and benchmarks of Coffer."
+)]
+struct Cli {
+    /// The folder of the programs under test [default: COFFER_TEST_BIN_DIR, else this program's own].
+    #[arg(long, global = true, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Kill the programs at every failpoint and at random moments; compare with an undisturbed run.
+    Crash(CrashArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engines {
+    Sqlite,
+    Postgres,
+    All,
+}
+
+#[derive(clap::Args)]
+struct CrashArgs {
+    #[arg(long, default_value_t = 20_000)]
+    rows: u32,
+    /// [default: sqlite, and postgres where a server is named]
+    #[arg(long)]
+    engine: Option<Engines>,
+    /// A PostgreSQL server to make databases on [default: COFFER_TEST_POSTGRES_URL].
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    #[arg(long, default_value_t = 30)]
+    random_kills: u32,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// all, none, or names parted by commas.
+    #[arg(long, default_value = "all", value_delimiter = ',')]
+    failpoints: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse() {
+        Cli {
+            bin_dir,
+            job: Job::Crash(args),
+        } => crash(bin_dir, args).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment is read here, once"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn programs(bin_dir: Option<PathBuf>) -> Result<Programs> {
+    let own = || {
+        std::env::current_exe()
+            .ok()
+            .and_then(|program| program.parent().map(PathBuf::from))
+    };
+    let folder = bin_dir
+        .or_else(|| environment("COFFER_TEST_BIN_DIR").map(PathBuf::from))
+        .or_else(own);
+    Programs::in_folder(&folder.context("name the programs' folder with --bin-dir")?)
+}
+
+fn named(names: &[String]) -> Result<Vec<&'static str>> {
+    let all = coffer_failpoint::NAMES;
+    match names {
+        [one] if one == "all" => Ok(all.to_vec()),
+        [one] if one == "none" => Ok(Vec::new()),
+        names => names
+            .iter()
+            .map(|name| {
+                all.iter()
+                    .copied()
+                    .find(|known| known == name)
+                    .with_context(|| format!("there is no failpoint {name}"))
+            })
+            .collect(),
+    }
+}
+
+async fn crash(bin_dir: Option<PathBuf>, args: CrashArgs) -> Result<()> {
+    let server_url = args
+        .database_url
+        .or_else(|| environment("COFFER_TEST_POSTGRES_URL"));
+    let engines: &[Engine] = match (args.engine, &server_url) {
+        (Some(Engines::Postgres | Engines::All), None) => {
+            bail!("name a PostgreSQL server with --database-url")
+        }
+        (Some(Engines::Sqlite), _) | (None, None) => &[Engine::Sqlite],
+        (Some(Engines::Postgres), _) => &[Engine::Postgres],
+        (Some(Engines::All) | None, Some(_)) => &Engine::ALL,
+    };
+    let mut options = crash::Options {
+        programs: programs(bin_dir)?,
+        engine: Engine::Sqlite,
+        server_url,
+        rows: args.rows,
+        random_kills: args.random_kills,
+        seed: args.seed,
+        failpoints: named(&args.failpoints)?,
+        one_passing_each: false,
+        takeover: true,
+    };
+    println!(
+        "{} rows; seed {}\n{}",
+        args.rows,
+        args.seed,
+        Line::heading()
+    );
+    let mut lines = Vec::new();
+    for engine in engines {
+        options.engine = *engine;
+        lines.extend(crash::run(&options, &|line: &Line| println!("{}", line.text())).await?);
+    }
+    let bad = lines.iter().filter(|line| !line.is_good()).count();
+    println!("{} runs, {bad} of them with a difference", lines.len());
+    if bad > 0 {
+        bail!("a crash left something behind");
+    }
+    Ok(())
+}
