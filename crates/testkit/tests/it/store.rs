@@ -1,5 +1,10 @@
 //! The store's conformance suite: what each engine must do, without a platform above it.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from its beginning to its end"
+)]
+
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -1,5 +1,10 @@
 //! The rows of every other sealed table: vaults, API keys, batches and their chunks, allow-list, kept answers.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from its beginning to its end"
+)]
+
 use coffer_testkit::Engine;
 
 use super::observe::{Seeing, Seen, lies, observe, replay};

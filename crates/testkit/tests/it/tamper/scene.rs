@@ -1,5 +1,10 @@
 //! An installation with something of everything, as it stands before the attack.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from its beginning to its end"
+)]
+
 use std::time::Duration;
 
 use bytes::Bytes;

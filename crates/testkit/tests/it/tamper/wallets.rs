@@ -1,5 +1,10 @@
 //! Wallet and address rows.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from its beginning to its end"
+)]
+
 use coffer_domain::id::WalletId;
 use coffer_domain::wallet::Wallet;
 use coffer_testkit::Engine;
