@@ -951,7 +951,7 @@ async fn only_dead_uploads_are_collected(engine: Engine) {
         1,
         "the one that added nothing since"
     );
-    let left = [1, 2, 3].map(|batch| batch_id(batch));
+    let left = [1, 2, 3].map(batch_id);
     let mut counts = Vec::new();
     for batch in left {
         counts.push(chunks::count(&mut tx, batch).await.expect("reads"));
