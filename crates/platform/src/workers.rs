@@ -92,6 +92,9 @@ impl Platform {
     }
 
     async fn hook_loop(&self, stop: CancellationToken) {
+        // `reqwest` brings no cryptography of its own; without a provider it panics. One that the process
+        // has chosen already stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
