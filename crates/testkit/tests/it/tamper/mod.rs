@@ -6,8 +6,8 @@
 //! ran is asserted, so that their number cannot fall unnoticed.
 
 mod observe;
+mod others;
 mod owner;
 mod scene;
 mod wallets;
-mod others;
 mod whole;

@@ -48,43 +48,86 @@ pub(crate) async fn observe(scene: &Scene, platform: &Platform) -> Seeing {
     results(scene, platform, &mut seeing).await;
     let vaults = [scene.installation.vault, scene.manual, scene.listed];
     for vault in vaults {
-        seeing.insert(format!("vault/{vault}"), seen(platform.vault(caller, vault).await));
+        seeing.insert(
+            format!("vault/{vault}"),
+            seen(platform.vault(caller, vault).await),
+        );
     }
     seeing.insert("vaults".into(), seen(platform.vaults(caller).await));
-    seeing.insert("default vault".into(), seen(platform.default_vault(caller).await));
-    seeing.insert("api keys".into(), seen(platform.list_api_keys(caller).await));
+    seeing.insert(
+        "default vault".into(),
+        seen(platform.default_vault(caller).await),
+    );
+    seeing.insert(
+        "api keys".into(),
+        seen(platform.list_api_keys(caller).await),
+    );
     for (name, token) in [
         ("admin", &scene.installation.token),
         ("decider", &scene.decider_token),
         ("reader", &scene.reader_token),
         ("revoked", &scene.revoked_token),
     ] {
-        seeing.insert(format!("token/{name}"), optional(platform.authenticate(token).await));
+        seeing.insert(
+            format!("token/{name}"),
+            optional(platform.authenticate(token).await),
+        );
     }
-    let listed = platform.allow_list(caller, scene.listed, [0; 16], 100).await;
-    items(&mut seeing, "allow-list", listed.map(|page| page.into_iter().map(|(key, id)| (hex::encode(key), id)).collect()));
+    let listed = platform
+        .allow_list(caller, scene.listed, [0; 16], 100)
+        .await;
+    items(
+        &mut seeing,
+        "allow-list",
+        listed.map(|page| {
+            page.into_iter()
+                .map(|(key, id)| (hex::encode(key), id))
+                .collect()
+        }),
+    );
     let batches = platform.batches(caller, None, None, 100).await;
-    let batches = batches.map(|page| page.items.into_iter().map(|batch| (batch.id.to_string(), batch)).collect());
+    let batches = batches.map(|page| {
+        page.items
+            .into_iter()
+            .map(|batch| (batch.id.to_string(), batch))
+            .collect()
+    });
     items(&mut seeing, "batches", batches);
     seeing
 }
 
-fn items<T: std::fmt::Debug>(seeing: &mut Seeing, list: &str, found: Result<Vec<(String, T)>, Error>) {
+fn items<T: std::fmt::Debug>(
+    seeing: &mut Seeing,
+    list: &str,
+    found: Result<Vec<(String, T)>, Error>,
+) {
     match found {
-        Ok(found) => seeing.extend(found.into_iter().map(|(id, item)| (format!("{list}/{id}"), seen(Ok(item))))),
+        Ok(found) => seeing.extend(
+            found
+                .into_iter()
+                .map(|(id, item)| (format!("{list}/{id}"), seen(Ok(item)))),
+        ),
         Err(error) => drop(seeing.insert(list.to_owned(), seen(Err::<(), _>(error)))),
     }
 }
 
 async fn one_wallet(platform: &Platform, caller: &Caller, wallet: &Wallet, seeing: &mut Seeing) {
     let name = wallet.external_id.as_str();
-    seeing.insert(format!("id/{name}"), seen(platform.wallet(caller, wallet.id).await));
-    let by_external = platform.wallet_by_external_id(caller, &wallet.external_id).await;
+    seeing.insert(
+        format!("id/{name}"),
+        seen(platform.wallet(caller, wallet.id).await),
+    );
+    let by_external = platform
+        .wallet_by_external_id(caller, &wallet.external_id)
+        .await;
     seeing.insert(format!("external/{name}"), optional(by_external));
     for payload in &wallet.payloads {
         let text = coffer_chains::encode(payload, BitcoinNetwork::Mainnet);
         let address = coffer_chains::parse(&text).expect("our own address");
-        seeing.insert(format!("address/{name}/{text}"), seen(platform.wallet_by_address(caller, &address).await));
+        seeing.insert(
+            format!("address/{name}/{text}"),
+            seen(platform.wallet_by_address(caller, &address).await),
+        );
     }
 }
 
@@ -93,9 +136,15 @@ async fn pages(scene: &Scene, platform: &Platform, seeing: &mut Seeing) {
     for vault in [None, Some(scene.manual)] {
         for state in [None, Some(Pending), Some(Active), Some(Rejected)] {
             let filter = WalletFilter { vault, state };
-            let page = platform.wallets(&scene.installation.admin, &filter, None, 100).await.expect("a page");
+            let page = platform
+                .wallets(&scene.installation.admin, &filter, None, 100)
+                .await
+                .expect("a page");
             for wallet in page.items {
-                seeing.insert(format!("page/{filter:?}/{}", wallet.id), Seen::Value(format!("{wallet:?}")));
+                seeing.insert(
+                    format!("page/{filter:?}/{}", wallet.id),
+                    Seen::Value(format!("{wallet:?}")),
+                );
             }
             for refused in page.refused {
                 seeing.insert(format!("page/{filter:?}/{}", refused.id), Seen::Refused);
@@ -107,7 +156,10 @@ async fn pages(scene: &Scene, platform: &Platform, seeing: &mut Seeing) {
 async fn results(scene: &Scene, platform: &Platform, seeing: &mut Seeing) {
     for id in &scene.batches {
         let caller = &scene.installation.admin;
-        seeing.insert(format!("batch/{id}"), seen(platform.batch(caller, *id).await));
+        seeing.insert(
+            format!("batch/{id}"),
+            seen(platform.batch(caller, *id).await),
+        );
         let reader = platform.batch_results(caller, *id).await;
         let Ok(mut reader) = reader else {
             seeing.insert(format!("results/{id}"), seen(reader.map(|_| ())));
@@ -138,17 +190,28 @@ async fn results(scene: &Scene, platform: &Platform, seeing: &mut Seeing) {
 pub(crate) async fn acts(scene: &Scene, platform: &Platform, wallet: &Wallet) -> Vec<String> {
     let mut wrong = Vec::new();
     for decision in [Decision::Activate, Decision::Reject] {
-        let answer = platform.decide_wallet(&scene.decider, wallet.id, decision, Some("x".into()), None).await;
-        if !matches!(answer, Err(Error::Integrity { .. } | Error::NotFound { .. })) {
+        let answer = platform
+            .decide_wallet(&scene.decider, wallet.id, decision, Some("x".into()), None)
+            .await;
+        if !matches!(
+            answer,
+            Err(Error::Integrity { .. } | Error::NotFound { .. })
+        ) {
             wrong.push(format!("{decision:?} of {}: {answer:?}", wallet.id));
         }
     }
     let wanted = new_wallet(wallet.vault, wallet.external_id.as_str());
-    match platform.assign_wallet(&scene.installation.admin, wanted, None).await {
+    match platform
+        .assign_wallet(&scene.installation.admin, wanted, None)
+        .await
+    {
         Err(Error::Integrity { .. }) => {}
         // The row is gone from the id's index: the customer gets a wallet that nobody has.
         Ok(Answer::Executed(assigned)) if !assigned.existing => {
-            let taken = scene.wallets.iter().any(|w| w.id == assigned.wallet.id || w.payloads == assigned.wallet.payloads);
+            let taken = scene
+                .wallets
+                .iter()
+                .any(|w| w.id == assigned.wallet.id || w.payloads == assigned.wallet.payloads);
             if taken {
                 wrong.push(format!("assigned {assigned:?}"));
             }
@@ -156,10 +219,23 @@ pub(crate) async fn acts(scene: &Scene, platform: &Platform, wallet: &Wallet) ->
         other => wrong.push(format!("assigned {other:?}")),
     }
     if wallet.vault == scene.installation.vault && wallet.index == 0 {
-        let drill = platform.start_drill(&scene.installation.admin, wallet.vault, Some(1)).await.expect("a challenge");
-        let judged = platform.finish_drill(&scene.installation.admin, wallet.vault, drill.drill_id, &scene.proof).await;
+        let drill = platform
+            .start_drill(&scene.installation.admin, wallet.vault, Some(1))
+            .await
+            .expect("a challenge");
+        let judged = platform
+            .finish_drill(
+                &scene.installation.admin,
+                wallet.vault,
+                drill.drill_id,
+                &scene.proof,
+            )
+            .await;
         // Before the proof is looked at; a wallet that is not found is not compared.
-        if !matches!(judged, Err(Error::Integrity { .. } | Error::StateConflict(_))) {
+        if !matches!(
+            judged,
+            Err(Error::Integrity { .. } | Error::StateConflict(_))
+        ) {
             wrong.push(format!("a drill was judged {judged:?}"));
         }
     }
@@ -169,7 +245,10 @@ pub(crate) async fn acts(scene: &Scene, platform: &Platform, wallet: &Wallet) ->
 /// The kept answer of an earlier call.
 pub(crate) async fn replay(scene: &Scene, platform: &Platform) -> Seen {
     let wanted = new_wallet(scene.installation.vault, POOLED);
-    match platform.assign_wallet(&scene.installation.admin, wanted, Some(once())).await {
+    match platform
+        .assign_wallet(&scene.installation.admin, wanted, Some(once()))
+        .await
+    {
         Ok(Answer::Replayed { status, body }) => Seen::Value(format!("{status} {body}")),
         Ok(Answer::Executed(assigned)) => Seen::Value(format!("201 {:?}", assigned.wallet)),
         Err(Error::IdempotencyConflict { .. }) => Seen::Refused,
@@ -182,5 +261,7 @@ pub(crate) fn lies(truth: &Seeing, seeing: &Seeing) -> Vec<String> {
     let wrong = seeing.iter().filter(|(path, answer)| {
         matches!(answer, Seen::Value(_)) && truth.get(*path) != Some(*answer)
     });
-    wrong.map(|(path, answer)| format!("{path}: {answer:?} for {:?}", truth.get(path))).collect()
+    wrong
+        .map(|(path, answer)| format!("{path}: {answer:?} for {:?}", truth.get(path)))
+        .collect()
 }

@@ -30,27 +30,49 @@ impl Owner {
                     .foreign_keys(false)
                     .busy_timeout(std::time::Duration::from_secs(10))
                     .synchronous(sqlx::sqlite::SqliteSynchronous::Off);
-                Link::Sqlite(SqliteConnection::connect_with(&options).await.expect("the file opens"))
+                Link::Sqlite(
+                    SqliteConnection::connect_with(&options)
+                        .await
+                        .expect("the file opens"),
+                )
             }
-            Engine::Postgres => Link::Postgres(PgConnection::connect(url).await.expect("the server answers")),
+            Engine::Postgres => Link::Postgres(
+                PgConnection::connect(url)
+                    .await
+                    .expect("the server answers"),
+            ),
         };
-        let mut owner = Self { link, engine, tables: Vec::new() };
+        let mut owner = Self {
+            link,
+            engine,
+            tables: Vec::new(),
+        };
         if engine == Engine::Postgres {
-            owner.run("SET session_replication_role = replica; SET synchronous_commit = off").await;
+            owner
+                .run("SET session_replication_role = replica; SET synchronous_commit = off")
+                .await;
         }
         owner.tables = owner.schema().await;
         owner
     }
 
     pub(crate) async fn run(&mut self, sql: &str) -> u64 {
-        self.try_run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        self.try_run(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     pub(crate) async fn try_run(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
         let text = AssertSqlSafe(sql.to_owned());
         match &mut self.link {
-            Link::Sqlite(link) => sqlx::raw_sql(text).execute(link).await.map(|done| done.rows_affected()),
-            Link::Postgres(link) => sqlx::raw_sql(text).execute(link).await.map(|done| done.rows_affected()),
+            Link::Sqlite(link) => sqlx::raw_sql(text)
+                .execute(link)
+                .await
+                .map(|done| done.rows_affected()),
+            Link::Postgres(link) => sqlx::raw_sql(text)
+                .execute(link)
+                .await
+                .map(|done| done.rows_affected()),
         }
     }
 
@@ -58,11 +80,17 @@ impl Owner {
         let text = AssertSqlSafe(sql.to_owned());
         match &mut self.link {
             Link::Sqlite(link) => {
-                let rows = sqlx::query(text).fetch_all(link).await.expect("the query runs");
+                let rows = sqlx::query(text)
+                    .fetch_all(link)
+                    .await
+                    .expect("the query runs");
                 rows.iter().map(|row| row.get::<String, _>(0)).collect()
             }
             Link::Postgres(link) => {
-                let rows = sqlx::query(text).fetch_all(link).await.expect("the query runs");
+                let rows = sqlx::query(text)
+                    .fetch_all(link)
+                    .await
+                    .expect("the query runs");
                 rows.iter().map(|row| row.get::<String, _>(0)).collect()
             }
         }
@@ -75,13 +103,19 @@ impl Owner {
 
     async fn schema(&mut self) -> Vec<(String, Vec<String>)> {
         let tables = match self.engine {
-            Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
-            Engine::Postgres => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+            Engine::Sqlite => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+            }
+            Engine::Postgres => {
+                "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+            }
         };
         let mut schema = Vec::new();
         for table in self.texts(tables).await {
             let columns = match self.engine {
-                Engine::Sqlite => format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"),
+                Engine::Sqlite => {
+                    format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid")
+                }
                 Engine::Postgres => format!(
                     "SELECT column_name::text FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
                 ),
@@ -94,7 +128,10 @@ impl Owner {
     /// The columns of a table as the live schema has them.
     pub(crate) fn columns(&self, table: &str) -> Vec<String> {
         let found = self.tables.iter().find(|(name, _)| name == table);
-        found.unwrap_or_else(|| panic!("there is no table {table}")).1.clone()
+        found
+            .unwrap_or_else(|| panic!("there is no table {table}"))
+            .1
+            .clone()
     }
 
     pub(crate) fn tables(&self) -> Vec<String> {
@@ -104,7 +141,10 @@ impl Owner {
     /// Copies every table under a prefix.
     pub(crate) async fn copy_all(&mut self, prefix: &str) {
         for table in self.tables() {
-            self.run(&format!("CREATE TABLE {prefix}_{table} AS SELECT * FROM {table}")).await;
+            self.run(&format!(
+                "CREATE TABLE {prefix}_{table} AS SELECT * FROM {table}"
+            ))
+            .await;
         }
     }
 
@@ -112,16 +152,25 @@ impl Owner {
     pub(crate) async fn restore(&mut self, tables: &[&str]) {
         let sql: String = tables
             .iter()
-            .map(|table| format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {SAVED}_{table};"))
+            .map(|table| {
+                format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {SAVED}_{table};")
+            })
             .collect();
         self.run(&format!("BEGIN; {sql} COMMIT")).await;
     }
 
     /// How many rows of a table differ from the saved ones.
     pub(crate) async fn differences(&mut self, table: &str) -> i64 {
-        let one = |a: &str, b: &str| format!("(SELECT count(*) FROM (SELECT * FROM {a} EXCEPT SELECT * FROM {b}) d)");
+        let one = |a: &str, b: &str| {
+            format!("(SELECT count(*) FROM (SELECT * FROM {a} EXCEPT SELECT * FROM {b}) d)")
+        };
         let saved = format!("{SAVED}_{table}");
-        self.count(&format!("SELECT {} + {}", one(table, &saved), one(&saved, table))).await
+        self.count(&format!(
+            "SELECT {} + {}",
+            one(table, &saved),
+            one(&saved, table)
+        ))
+        .await
     }
 
     pub(crate) fn bytes(&self, bytes: &[u8]) -> String {
@@ -133,10 +182,24 @@ impl Owner {
 }
 
 /// An INSERT of the saved row `row`, with `taken` columns from `other`. Both are conditions on `{}`, an alias.
-pub(crate) fn mixed(table: &str, columns: &[String], taken: &[&str], (row, other): (&str, &str)) -> String {
+pub(crate) fn mixed(
+    table: &str,
+    columns: &[String],
+    taken: &[&str],
+    (row, other): (&str, &str),
+) -> String {
     let list: Vec<String> = columns
         .iter()
-        .map(|column| format!("{}.{column}", if taken.contains(&column.as_str()) { "o" } else { "s" }))
+        .map(|column| {
+            format!(
+                "{}.{column}",
+                if taken.contains(&column.as_str()) {
+                    "o"
+                } else {
+                    "s"
+                }
+            )
+        })
         .collect();
     let (row, other) = (row.replace("{}", "s"), other.replace("{}", "o"));
     format!(

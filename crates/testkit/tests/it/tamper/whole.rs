@@ -24,8 +24,16 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert_eq!(seen(result), Seen::Refused);
 }
 
-async fn assign(scene: &Scene, platform: &Platform, vault: coffer_domain::id::VaultId, id: &str) -> Result<Assigned, Error> {
-    match platform.assign_wallet(&scene.installation.admin, new_wallet(vault, id), None).await? {
+async fn assign(
+    scene: &Scene,
+    platform: &Platform,
+    vault: coffer_domain::id::VaultId,
+    id: &str,
+) -> Result<Assigned, Error> {
+    match platform
+        .assign_wallet(&scene.installation.admin, new_wallet(vault, id), None)
+        .await?
+    {
         Answer::Executed(assigned) => Ok(assigned),
         Answer::Replayed { .. } => panic!("nothing to replay"),
     }
@@ -38,21 +46,56 @@ async fn a_row_put_back_the_moment_after_it_changed_is_refused_by_the_same_proce
         let mut scene = Scene::create(engine).await;
         let platform = scene.installation.platform.clone();
         let wallet = scene.wallet("man-4").clone();
-        let decided = platform.decide_wallet(&scene.decider, wallet.id, Decision::Reject, Some("no".into()), None).await;
+        let decided = platform
+            .decide_wallet(
+                &scene.decider,
+                wallet.id,
+                Decision::Reject,
+                Some("no".into()),
+                None,
+            )
+            .await;
         assert!(matches!(decided, Ok(Answer::Executed(_))));
         scene.owner.restore(&["wallets"]).await;
         refused(platform.wallet(&scene.installation.admin, wallet.id).await);
-        refused(platform.decide_wallet(&scene.decider, wallet.id, Decision::Activate, None, None).await.map(|_| ()));
-        let page = platform.wallets(&scene.installation.admin, &Default::default(), None, 100).await.expect("a page");
-        assert_eq!(page.refused.iter().map(|refused| refused.id).collect::<Vec<_>>(), [wallet.id]);
+        refused(
+            platform
+                .decide_wallet(&scene.decider, wallet.id, Decision::Activate, None, None)
+                .await
+                .map(|_| ()),
+        );
+        let page = platform
+            .wallets(&scene.installation.admin, &Default::default(), None, 100)
+            .await
+            .expect("a page");
+        assert_eq!(
+            page.refused
+                .iter()
+                .map(|refused| refused.id)
+                .collect::<Vec<_>>(),
+            [wallet.id]
+        );
 
-        let reader = platform.authenticate(&scene.reader_token).await.expect("checked").expect("counts");
-        platform.revoke_api_key(&scene.decider, reader.key).await.expect("revoked");
+        let reader = platform
+            .authenticate(&scene.reader_token)
+            .await
+            .expect("checked")
+            .expect("counts");
+        platform
+            .revoke_api_key(&scene.decider, reader.key)
+            .await
+            .expect("revoked");
         scene.owner.restore(&["api_keys"]).await;
         refused(platform.authenticate(&scene.reader_token).await);
 
-        let gate = coffer_domain::vault::Gate { mode: coffer_domain::vault::GateMode::AllowList, hook_url: None };
-        platform.set_gate(&scene.decider, scene.manual, gate).await.expect("set");
+        let gate = coffer_domain::vault::Gate {
+            mode: coffer_domain::vault::GateMode::AllowList,
+            hook_url: None,
+        };
+        platform
+            .set_gate(&scene.decider, scene.manual, gate)
+            .await
+            .expect("set");
         scene.owner.restore(&["vaults"]).await;
         refused(platform.vault(&scene.decider, scene.manual).await);
     })
@@ -126,10 +169,18 @@ async fn a_drill_is_judged_by_its_own_challenge_and_once() {
         let mut scene = Scene::create(engine).await;
         let platform = scene.installation.platform.clone();
         let (admin, vault) = (&scene.installation.admin, scene.installation.vault);
-        let challenge = platform.start_drill(admin, vault, Some(1)).await.expect("a challenge");
+        let challenge = platform
+            .start_drill(admin, vault, Some(1))
+            .await
+            .expect("a challenge");
         let proof = scene.installation.answer_drill(&challenge);
         let id = scene.owner.bytes(challenge.drill_id.as_bytes());
-        scene.owner.run(&format!("DROP TABLE {SAVED}_drills; CREATE TABLE {SAVED}_drills AS SELECT * FROM drills")).await;
+        scene
+            .owner
+            .run(&format!(
+                "DROP TABLE {SAVED}_drills; CREATE TABLE {SAVED}_drills AS SELECT * FROM drills"
+            ))
+            .await;
         for column in scene.owner.columns("drills") {
             let value = match column.as_str() {
                 "id" | "vault_id" => scene.owner.bytes(scene.manual.as_bytes()),
@@ -139,15 +190,30 @@ async fn a_drill_is_judged_by_its_own_challenge_and_once() {
                 "seal" => scene.owner.bytes(&[1; 32]),
                 other => panic!("drills.{other} has no tampering case: add one"),
             };
-            scene.owner.run(&format!("UPDATE drills SET {column} = {value} WHERE id = {id}")).await;
-            let judged = platform.finish_drill(admin, vault, challenge.drill_id, &proof).await;
-            let stopped = matches!(judged, Err(Error::Integrity { .. } | Error::NotFound { .. } | Error::StateConflict(_)));
+            scene
+                .owner
+                .run(&format!(
+                    "UPDATE drills SET {column} = {value} WHERE id = {id}"
+                ))
+                .await;
+            let judged = platform
+                .finish_drill(admin, vault, challenge.drill_id, &proof)
+                .await;
+            let stopped = matches!(
+                judged,
+                Err(Error::Integrity { .. } | Error::NotFound { .. } | Error::StateConflict(_))
+            );
             assert!(stopped, "{column}: {judged:?}");
             scene.owner.restore(&["drills"]).await;
         }
-        platform.finish_drill(admin, vault, challenge.drill_id, &proof).await.expect("passes");
+        platform
+            .finish_drill(admin, vault, challenge.drill_id, &proof)
+            .await
+            .expect("passes");
         scene.owner.restore(&["drills"]).await;
-        let again = platform.finish_drill(admin, vault, challenge.drill_id, &proof).await;
+        let again = platform
+            .finish_drill(admin, vault, challenge.drill_id, &proof)
+            .await;
         assert!(matches!(again, Err(Error::StateConflict(_))), "{again:?}");
     })
     .await;
@@ -156,9 +222,20 @@ async fn a_drill_is_judged_by_its_own_challenge_and_once() {
 async fn accepted(scene: &mut Scene) -> BatchId {
     let platform = scene.installation.platform.clone();
     let body = "external_id\nlate-1\nlate-2\n".to_owned();
-    let id = upload(&platform, &scene.installation.admin, scene.installation.vault, body).await;
+    let id = upload(
+        &platform,
+        &scene.installation.admin,
+        scene.installation.vault,
+        body,
+    )
+    .await;
     for table in ["batches", "batch_chunks"] {
-        scene.owner.run(&format!("DROP TABLE {SAVED}_{table}; CREATE TABLE {SAVED}_{table} AS SELECT * FROM {table}")).await;
+        scene
+            .owner
+            .run(&format!(
+                "DROP TABLE {SAVED}_{table}; CREATE TABLE {SAVED}_{table} AS SELECT * FROM {table}"
+            ))
+            .await;
     }
     id
 }
@@ -249,13 +326,26 @@ async fn a_database_put_back_as_a_whole_is_refused() {
     both(|engine| async move {
         let mut scene = Scene::create(engine).await;
         let tables: Vec<String> = scene.owner.tables();
-        let sql: String = tables.iter().map(|table| format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {OLD}_{table};")).collect();
+        let sql: String = tables
+            .iter()
+            .map(|table| {
+                format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {OLD}_{table};")
+            })
+            .collect();
         scene.owner.run(&format!("BEGIN; {sql} COMMIT")).await;
         let reopened = scene.installation.reopen().await;
-        let page = reopened.wallets(&scene.installation.admin, &Default::default(), None, 100).await;
+        let page = reopened
+            .wallets(&scene.installation.admin, &Default::default(), None, 100)
+            .await;
         assert!(matches!(page, Err(Error::AuditBroken { .. })));
         anchor(&scene.installation.platform).await;
-        refused(scene.installation.platform.wallet(&scene.installation.admin, scene.wallet("auto-1").id).await);
+        refused(
+            scene
+                .installation
+                .platform
+                .wallet(&scene.installation.admin, scene.wallet("auto-1").id)
+                .await,
+        );
     })
     .await;
 }
@@ -268,13 +358,27 @@ async fn an_older_database_file_is_refused() {
     let older = std::fs::read(&file).expect("reads");
     let platform = scene.installation.platform.clone();
     let wallet = scene.wallet("man-4").id;
-    let decided = platform.decide_wallet(&scene.decider, wallet, Decision::Reject, Some("no".into()), None).await;
+    let decided = platform
+        .decide_wallet(
+            &scene.decider,
+            wallet,
+            Decision::Reject,
+            Some("no".into()),
+            None,
+        )
+        .await;
     assert!(matches!(decided, Ok(Answer::Executed(_))));
     anchor(&platform).await;
     platform.db().close().await;
     drop(platform);
     for end in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(scene.installation.folder.path().join(format!("coffer.db{end}")));
+        let _ = std::fs::remove_file(
+            scene
+                .installation
+                .folder
+                .path()
+                .join(format!("coffer.db{end}")),
+        );
     }
     let put_back = scene.installation.folder.path().join("older.db");
     std::fs::write(&put_back, older).expect("writes");
@@ -306,9 +410,18 @@ async fn a_record_edited_while_running_is_found_when_it_is_read() {
         let truth = observe(&scene, &platform).await;
         assert!(!truth.values().any(|seen| *seen == Seen::Refused));
         platform.audit_records(admin, 0, 100).await.expect("reads");
-        platform.wallet(admin, scene.wallet("auto-1").id).await.expect("an untouched chain is no break");
-        scene.owner.run("UPDATE audit_records SET actor = 'nobody' WHERE seq = 3").await;
-        platform.audit_records(admin, 0, 100).await.expect("whoever investigates may read");
+        platform
+            .wallet(admin, scene.wallet("auto-1").id)
+            .await
+            .expect("an untouched chain is no break");
+        scene
+            .owner
+            .run("UPDATE audit_records SET actor = 'nobody' WHERE seq = 3")
+            .await;
+        platform
+            .audit_records(admin, 0, 100)
+            .await
+            .expect("whoever investigates may read");
         refused(platform.wallet(admin, scene.wallet("auto-1").id).await);
         let reopened = scene.installation.reopen().await;
         refused(reopened.wallet(admin, scene.wallet("auto-1").id).await);
