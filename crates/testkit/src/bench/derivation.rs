@@ -39,7 +39,10 @@ pub(super) fn sequential(chains: &str, rows: u32) -> Result<Measured> {
             black_box(text(AddressKind::Solana, &keys[0])?);
         }
     }
-    Ok(Measured { rows, seconds: started.elapsed().as_secs_f64() })
+    Ok(Measured {
+        rows,
+        seconds: started.elapsed().as_secs_f64(),
+    })
 }
 
 /// The key at `m/…/0'/0`, whose children are the addresses.
@@ -58,7 +61,9 @@ fn parent(context: &Secp256k1<All>, seed: &MasterSeed, kind: AddressKind) -> Res
 
 fn payload(context: &Secp256k1<All>, kind: AddressKind, key: &PublicKey) -> Vec<u8> {
     match kind {
-        AddressKind::BitcoinP2wpkh => hash160::Hash::hash(&key.serialize()).as_byte_array().to_vec(),
+        AddressKind::BitcoinP2wpkh => hash160::Hash::hash(&key.serialize())
+            .as_byte_array()
+            .to_vec(),
         AddressKind::BitcoinP2tr => {
             let (output, _) = key.x_only_public_key().0.tap_tweak(context, None);
             output.to_x_only_public_key().serialize().to_vec()
@@ -74,6 +79,7 @@ fn payload(context: &Secp256k1<All>, kind: AddressKind, key: &PublicKey) -> Vec<
 }
 
 fn text(kind: AddressKind, payload: &[u8]) -> Result<String> {
-    let payload = AddressPayload::try_new(kind, payload).context("a payload of the right length")?;
+    let payload =
+        AddressPayload::try_new(kind, payload).context("a payload of the right length")?;
     Ok(coffer_chains::encode(&payload, BitcoinNetwork::Mainnet))
 }

@@ -18,8 +18,22 @@ const ROWS_PER_STATEMENT: usize = 500;
 const PAYLOAD_BYTES: [usize; 5] = [20, 20, 20, 32, 32];
 
 type WalletRow = (
-    Vec<u8>, Vec<u8>, Vec<u8>, i64, Vec<u8>, String, Option<String>, Option<String>,
-    String, i64, Vec<u8>, Option<Vec<u8>>, Vec<u8>, i64, i64, Vec<u8>,
+    Vec<u8>,
+    Vec<u8>,
+    Vec<u8>,
+    i64,
+    Vec<u8>,
+    String,
+    Option<String>,
+    Option<String>,
+    String,
+    i64,
+    Vec<u8>,
+    Option<Vec<u8>>,
+    Vec<u8>,
+    i64,
+    i64,
+    Vec<u8>,
 );
 const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_key, external_id, label, metadata, \
     state, kinds, payloads, batch_id, created_by, created_at, version, seal";
@@ -32,7 +46,9 @@ pub(super) async fn bare(engine: Engine, site: &Site) -> Result<Measured> {
 }
 
 async fn sqlite(site: &Site) -> Result<Measured> {
-    let source = SqliteConnectOptions::new().filename(site.data().join("coffer.db")).read_only(true);
+    let source = SqliteConnectOptions::new()
+        .filename(site.data().join("coffer.db"))
+        .read_only(true);
     let mut source = SqliteConnection::connect_with(&source).await?;
     let target = SqliteConnectOptions::new()
         .filename(site.folder().join("bare.db"))
@@ -43,12 +59,19 @@ async fn sqlite(site: &Site) -> Result<Measured> {
     let mut target = SqliteConnection::connect_with(&target).await?;
     let schema = "SELECT sql FROM sqlite_master WHERE tbl_name IN ('wallets', 'addresses') AND sql IS NOT NULL";
     for row in sqlx::query(schema).fetch_all(&mut source).await? {
-        sqlx::raw_sql(AssertSqlSafe(row.get::<String, _>(0))).execute(&mut target).await?;
+        sqlx::raw_sql(AssertSqlSafe(row.get::<String, _>(0)))
+            .execute(&mut target)
+            .await?;
     }
     let (mut after, mut rows, mut took) = (Vec::new(), 0, Duration::ZERO);
     loop {
-        let sql = format!("SELECT {COLUMNS} FROM wallets WHERE id > $1 ORDER BY id LIMIT {WALLETS_PER_TRANSACTION}");
-        let page: Vec<WalletRow> = sqlx::query_as(AssertSqlSafe(sql)).bind(&after).fetch_all(&mut source).await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM wallets WHERE id > $1 ORDER BY id LIMIT {WALLETS_PER_TRANSACTION}"
+        );
+        let page: Vec<WalletRow> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(&after)
+            .fetch_all(&mut source)
+            .await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.0);
         let addresses = addresses(&page);
@@ -60,14 +83,21 @@ async fn sqlite(site: &Site) -> Result<Measured> {
         took += started.elapsed();
         rows += u32::try_from(page.len())?;
     }
-    Ok(Measured { rows, seconds: took.as_secs_f64() })
+    Ok(Measured {
+        rows,
+        seconds: took.as_secs_f64(),
+    })
 }
 
 fn addresses(page: &[WalletRow]) -> Vec<(&[u8], i64, &[u8])> {
     let mut addresses = Vec::new();
     for wallet in page {
         let mut rest = wallet.10.as_slice();
-        for (bit, length) in PAYLOAD_BYTES.into_iter().enumerate().filter(|(bit, _)| wallet.9 & (1 << bit) != 0) {
+        for (bit, length) in PAYLOAD_BYTES
+            .into_iter()
+            .enumerate()
+            .filter(|(bit, _)| wallet.9 & (1 << bit) != 0)
+        {
             let (payload, tail) = rest.split_at(length);
             addresses.push((payload, bit as i64 + 1, wallet.0.as_slice()));
             rest = tail;
@@ -83,7 +113,12 @@ fn statement(table: &str, columns: &str, rows: usize) -> String {
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..width {
-            let _ = write!(sql, "{}${}", if column == 0 { "" } else { ", " }, row * width + column + 1);
+            let _ = write!(
+                sql,
+                "{}${}",
+                if column == 0 { "" } else { ", " },
+                row * width + column + 1
+            );
         }
         sql.push(')');
     }
@@ -94,17 +129,40 @@ async fn insert_wallets(connection: &mut SqliteConnection, wallets: &[WalletRow]
     for part in wallets.chunks(ROWS_PER_STATEMENT) {
         let mut query = sqlx::query(AssertSqlSafe(statement("wallets", COLUMNS, part.len())));
         for w in part {
-            query = query.bind(&w.0).bind(&w.1).bind(&w.2).bind(w.3).bind(&w.4).bind(&w.5).bind(&w.6).bind(&w.7);
-            query = query.bind(&w.8).bind(w.9).bind(&w.10).bind(&w.11).bind(&w.12).bind(w.13).bind(w.14).bind(&w.15);
+            query = query
+                .bind(&w.0)
+                .bind(&w.1)
+                .bind(&w.2)
+                .bind(w.3)
+                .bind(&w.4)
+                .bind(&w.5)
+                .bind(&w.6)
+                .bind(&w.7);
+            query = query
+                .bind(&w.8)
+                .bind(w.9)
+                .bind(&w.10)
+                .bind(&w.11)
+                .bind(&w.12)
+                .bind(w.13)
+                .bind(w.14)
+                .bind(&w.15);
         }
         query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-async fn insert_addresses(connection: &mut SqliteConnection, addresses: &[(&[u8], i64, &[u8])]) -> Result<()> {
+async fn insert_addresses(
+    connection: &mut SqliteConnection,
+    addresses: &[(&[u8], i64, &[u8])],
+) -> Result<()> {
     for part in addresses.chunks(ROWS_PER_STATEMENT) {
-        let mut query = sqlx::query(AssertSqlSafe(statement("addresses", "payload, kind, wallet_id", part.len())));
+        let mut query = sqlx::query(AssertSqlSafe(statement(
+            "addresses",
+            "payload, kind, wallet_id",
+            part.len(),
+        )));
         for (payload, kind, wallet) in part {
             query = query.bind(*payload).bind(kind).bind(*wallet);
         }
@@ -129,7 +187,9 @@ async fn postgres(url: &str) -> Result<Measured> {
     let mut rows = 0;
     let mut transaction = connection.begin().await?;
     for (table, data) in copies {
-        let mut sink = transaction.copy_in_raw(&format!("COPY bare.{table} FROM STDIN (FORMAT binary)")).await?;
+        let mut sink = transaction
+            .copy_in_raw(&format!("COPY bare.{table} FROM STDIN (FORMAT binary)"))
+            .await?;
         for part in data.chunks(1000) {
             sink.send(part.concat()).await?;
         }
@@ -139,5 +199,8 @@ async fn postgres(url: &str) -> Result<Measured> {
         }
     }
     transaction.commit().await?;
-    Ok(Measured { rows, seconds: started.elapsed().as_secs_f64() })
+    Ok(Measured {
+        rows,
+        seconds: started.elapsed().as_secs_f64(),
+    })
 }

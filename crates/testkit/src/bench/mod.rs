@@ -67,7 +67,11 @@ struct BatchRun {
 /// # Errors
 /// When a part fails, or the batch does not end well.
 pub async fn batch(options: &Options) -> Result<(Value, String)> {
-    let engine = if options.server_url.is_some() { Engine::Postgres } else { Engine::Sqlite };
+    let engine = if options.server_url.is_some() {
+        Engine::Postgres
+    } else {
+        Engine::Sqlite
+    };
     let template = Template::make(&options.programs, engine, options.server_url.as_deref()).await?;
     let site = template.copy().await?;
     let run = measure(options, &site).await?;
@@ -84,13 +88,20 @@ pub async fn batch(options: &Options) -> Result<(Value, String)> {
     if options.baselines {
         let rows = options.rows.min(DERIVED_ROWS);
         let chains = options.chains.clone();
-        let derived = tokio::task::spawn_blocking(move || derivation::sequential(&chains, rows)).await??;
+        let derived =
+            tokio::task::spawn_blocking(move || derivation::sequential(&chains, rows)).await??;
         let inserted = insert::bare(engine, &site).await?;
         json["sequential_derivation"] = derived.json();
         json["bare_insert"] = inserted.json();
-        for (name, baseline) in [("sequential derivation, one thread", derived), ("bare bulk insert", inserted)] {
+        for (name, baseline) in [
+            ("sequential derivation, one thread", derived),
+            ("bare bulk insert", inserted),
+        ] {
             let ratio = run.finished.rate() / baseline.rate();
-            text += &format!("{name:36} {:>9.0} rows/s; the batch has {ratio:.2} of it\n", baseline.rate());
+            text += &format!(
+                "{name:36} {:>9.0} rows/s; the batch has {ratio:.2} of it\n",
+                baseline.rate()
+            );
         }
     }
     template.discard(site).await;
@@ -104,7 +115,10 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
     let started = Instant::now();
     let batch = api.upload(csv, &options.chains, "bench").await?;
     let accepted = started.elapsed().as_secs_f64();
-    let path = format!("/v1/batches/{}", batch["id"].as_str().context("a batch has an id")?);
+    let path = format!(
+        "/v1/batches/{}",
+        batch["id"].as_str().context("a batch has an id")?
+    );
     let ended = loop {
         let batch = api.get(&path).await?;
         if !batch["finished_at"].is_null() {
@@ -112,15 +126,29 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     };
-    let finished = Measured { rows: options.rows, seconds: started.elapsed().as_secs_f64() };
-    ensure!(ended["rows_created"].as_u64() == Some(u64::from(options.rows)), "not every row was created: {ended}");
+    let finished = Measured {
+        rows: options.rows,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    ensure!(
+        ended["rows_created"].as_u64() == Some(u64::from(options.rows)),
+        "not every row was created: {ended}"
+    );
     let started = Instant::now();
     let results = api.get_bytes(&format!("{path}/results?format=csv")).await?;
     let seconds = started.elapsed().as_secs_f64();
-    ensure!(results.iter().filter(|byte| **byte == b'\n').count() == options.rows as usize + 1, "a row has no result");
+    ensure!(
+        results.iter().filter(|byte| **byte == b'\n').count() == options.rows as usize + 1,
+        "a row has no result"
+    );
     let memory_kib = server.peak_memory_kib();
     server.stop().await?;
-    Ok(BatchRun { accepted, finished, results: seconds, memory_kib })
+    Ok(BatchRun {
+        accepted,
+        finished,
+        results: seconds,
+        memory_kib,
+    })
 }
 
 fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
@@ -146,11 +174,22 @@ fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
 pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':'));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name))
+            .and_then(|line| line.split_once(':'));
         line.map_or(String::new(), |(_, value)| value.trim().to_owned())
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let kib: u64 = field(&read("/proc/meminfo"), "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0);
+    let kib: u64 = field(&read("/proc/meminfo"), "MemTotal")
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap_or(0);
     let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{}, {cores} cores, {} GiB, Linux {}", field(&read("/proc/cpuinfo"), "model name"), kib >> 20, kernel.trim())
+    format!(
+        "{}, {cores} cores, {} GiB, Linux {}",
+        field(&read("/proc/cpuinfo"), "model name"),
+        kib >> 20,
+        kernel.trim()
+    )
 }

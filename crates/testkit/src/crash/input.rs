@@ -64,9 +64,16 @@ impl Input {
     pub fn clean(rows: u32) -> Self {
         let mut csv = String::from("external_id,label\n");
         for row in 1..=rows {
-            csv.push_str(&format!("{},{}\n", name(row), LABELS[row as usize % LABELS.len()]));
+            csv.push_str(&format!(
+                "{},{}\n",
+                name(row),
+                LABELS[row as usize % LABELS.len()]
+            ));
         }
-        Self { csv: csv.into_bytes(), rows: (1..=rows).map(|row| Some(name(row))).collect() }
+        Self {
+            csv: csv.into_bytes(),
+            rows: (1..=rows).map(|row| Some(name(row))).collect(),
+        }
     }
 }
 
