@@ -1,5 +1,10 @@
 //! The four gates, the hook with a real HTTP service on this host.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from its beginning to its end"
+)]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -199,7 +204,7 @@ async fn a_forged_allow_list_entry_is_refused(engine: Engine) {
     };
     installation
         .database
-        .tamper(&format!("INSERT INTO allow_list (vault_id, external_key, external_id, seal) SELECT vault_id, {blob}, 'thief', seal FROM allow_list"))
+        .tamper(&format!("INSERT INTO allow_list (vault_id, external_key, external_id, generation, seal) SELECT vault_id, {blob}, 'thief', generation, seal FROM allow_list"))
         .await;
     let refused = assign(platform, admin, vault, "thief").await;
     assert!(

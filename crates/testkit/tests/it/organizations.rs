@@ -1,5 +1,10 @@
 //! Two organizations on one database: neither sees or changes anything of the other.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from its beginning to its end"
+)]
+
 use std::sync::Arc;
 
 use coffer_domain::address::BitcoinNetwork;
