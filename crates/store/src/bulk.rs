@@ -2,16 +2,15 @@
 //!
 //! A broken uniqueness rule fails the whole insert; the caller rolls back and decides anew.
 
-use std::fmt::Write;
-
 use crate::db::Tx;
 use crate::dialect::store_error;
 use crate::{Param, StoreError};
 
 /// SQLite's default limit on bound values in one statement.
 const SQLITE_MAX_PARAMS: usize = 32_766;
-/// More rows than this in one statement gain nothing.
-const SQLITE_MAX_ROWS: usize = 500;
+/// Rows of one statement: as many of the first size as there are, then of the next. More than the first gain
+/// nothing, and few sizes leave few statements to keep prepared.
+const SQLITE_ROWS: [usize; 4] = [500, 64, 8, 1];
 /// COPY data is sent in pieces of about this size.
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -23,7 +22,7 @@ pub async fn insert<'a, R>(
     rows: R,
 ) -> Result<u64, StoreError>
 where
-    R: Iterator<Item = Vec<Param<'a>>>,
+    R: ExactSizeIterator<Item = Vec<Param<'a>>>,
 {
     match tx {
         Tx::Sqlite(_) => insert_values(tx, table, columns, rows).await,
@@ -38,38 +37,31 @@ async fn insert_values<'a, R>(
     mut rows: R,
 ) -> Result<u64, StoreError>
 where
-    R: Iterator<Item = Vec<Param<'a>>>,
+    R: ExactSizeIterator<Item = Vec<Param<'a>>>,
 {
-    let per_statement = SQLITE_MAX_ROWS.min(SQLITE_MAX_PARAMS / columns.len());
-    let full = values_sql(table, columns, per_statement);
     let mut inserted = 0;
-    loop {
-        let params: Vec<Param<'a>> = rows.by_ref().take(per_statement).flatten().collect();
-        if params.is_empty() {
-            return Ok(inserted);
+    for size in SQLITE_ROWS {
+        if size * columns.len() > SQLITE_MAX_PARAMS {
+            continue;
         }
-        let count = params.len() / columns.len();
-        let sql = if count == per_statement {
-            full.clone()
-        } else {
-            values_sql(table, columns, count)
-        };
-        inserted += tx.execute(sql, &params).await?;
+        let sql = values_sql(table, columns, size);
+        while rows.len() >= size {
+            let params: Vec<Param<'a>> = rows.by_ref().take(size).flatten().collect();
+            inserted += tx.execute(sql.clone(), &params).await?;
+        }
     }
+    Ok(inserted)
 }
 
+/// Parameters without a number: SQLite finds a numbered one's name by going through all before it, and
+/// `sqlx` asks for each name, which made inserting quadratic in the statement's length.
 fn values_sql(table: &str, columns: &[&str], rows: usize) -> String {
-    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns.len() {
-            let separator = if column == 0 { "" } else { ", " };
-            write!(sql, "{separator}${}", row * columns.len() + column + 1)
-                .expect("writing to a String cannot fail");
-        }
-        sql.push(')');
-    }
-    sql
+    let row = format!("({})", vec!["?"; columns.len()].join(", "));
+    let columns = columns.join(", ");
+    format!(
+        "INSERT INTO {table} ({columns}) VALUES {}",
+        vec![row; rows].join(", ")
+    )
 }
 
 async fn copy<'a, R>(

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use coffer_testkit::Engine;
 use coffer_testkit::crash::{self, Line};
 use coffer_testkit::serving::Programs;
+use coffer_testkit::{Engine, bench};
 
 #[derive(Parser)]
 #[command(
@@ -27,6 +27,8 @@ struct Cli {
 enum Job {
     /// Kill the programs at every failpoint and at random moments; compare with an undisturbed run.
     Crash(CrashArgs),
+    /// A batch, from the HTTP request to the last durable commit, beside two baselines.
+    BenchBatch(BenchArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,13 +57,29 @@ struct CrashArgs {
     failpoints: Vec<String>,
 }
 
+#[derive(clap::Args)]
+struct BenchArgs {
+    #[arg(long, default_value_t = 100_000)]
+    rows: u32,
+    #[arg(long, default_value = crash::CHAINS)]
+    chains: String,
+    /// A PostgreSQL server to make a database on; SQLite without it.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Only the batch itself.
+    #[arg(long)]
+    no_baselines: bool,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match Cli::parse() {
-        Cli {
-            bin_dir,
-            job: Job::Crash(args),
-        } => crash(bin_dir, args).await,
+    let cli = Cli::parse();
+    let outcome = match cli.job {
+        Job::Crash(args) => crash(cli.bin_dir, args).await,
+        Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -113,14 +131,7 @@ async fn crash(bin_dir: Option<PathBuf>, args: CrashArgs) -> Result<()> {
     let server_url = args
         .database_url
         .or_else(|| environment("COFFER_TEST_POSTGRES_URL"));
-    let engines: &[Engine] = match (args.engine, &server_url) {
-        (Some(Engines::Postgres | Engines::All), None) => {
-            bail!("name a PostgreSQL server with --database-url")
-        }
-        (Some(Engines::Sqlite), _) | (None, None) => &[Engine::Sqlite],
-        (Some(Engines::Postgres), _) => &[Engine::Postgres],
-        (Some(Engines::All) | None, Some(_)) => &Engine::ALL,
-    };
+    let engines = engines(args.engine, server_url.is_some())?;
     let mut options = crash::Options {
         programs: programs(bin_dir)?,
         engine: Engine::Sqlite,
@@ -140,13 +151,49 @@ async fn crash(bin_dir: Option<PathBuf>, args: CrashArgs) -> Result<()> {
     );
     let mut lines = Vec::new();
     for engine in engines {
-        options.engine = *engine;
+        options.engine = engine;
         lines.extend(crash::run(&options, &|line: &Line| println!("{}", line.text())).await?);
     }
     let bad = lines.iter().filter(|line| !line.is_good()).count();
     println!("{} runs, {bad} of them with a difference", lines.len());
     if bad > 0 {
         bail!("a crash left something behind");
+    }
+    Ok(())
+}
+
+/// Those asked for, else those that `COFFER_TEST_ENGINES` names, else those that are there.
+fn engines(asked: Option<Engines>, with_server: bool) -> Result<Vec<Engine>> {
+    let named = environment("COFFER_TEST_ENGINES").unwrap_or_default();
+    let has = |name: &str| named.split(',').any(|engine| engine == name);
+    let (sqlite, postgres) = match asked {
+        Some(asked) => (asked != Engines::Postgres, asked != Engines::Sqlite),
+        None if named.is_empty() => (true, with_server),
+        None => (has("sqlite"), has("postgres")),
+    };
+    if postgres && !with_server {
+        bail!("name a PostgreSQL server with --database-url");
+    }
+    let wanted = |engine: &Engine| match engine {
+        Engine::Sqlite => sqlite,
+        Engine::Postgres => postgres,
+    };
+    Ok(Engine::ALL.into_iter().filter(wanted).collect())
+}
+
+async fn bench_batch(bin_dir: Option<PathBuf>, args: BenchArgs) -> Result<()> {
+    let options = bench::Options {
+        programs: programs(bin_dir)?,
+        rows: args.rows,
+        chains: args.chains,
+        server_url: args.database_url,
+        baselines: !args.no_baselines,
+    };
+    let (json, text) = bench::batch(&options).await?;
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{text}");
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! The second baseline: the rows that the batch left, written again with the same tables and indexes, bare.
 
-use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -108,21 +107,11 @@ fn addresses(page: &[WalletRow]) -> Vec<(&[u8], i64, &[u8])> {
 }
 
 fn statement(table: &str, columns: &str, rows: usize) -> String {
-    let width = columns.split(',').count();
-    let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..width {
-            let _ = write!(
-                sql,
-                "{}${}",
-                if column == 0 { "" } else { ", " },
-                row * width + column + 1
-            );
-        }
-        sql.push(')');
-    }
-    sql
+    let row = format!("({})", vec!["?"; columns.split(',').count()].join(", "));
+    format!(
+        "INSERT INTO {table} ({columns}) VALUES {}",
+        vec![row; rows].join(", ")
+    )
 }
 
 async fn insert_wallets(connection: &mut SqliteConnection, wallets: &[WalletRow]) -> Result<()> {

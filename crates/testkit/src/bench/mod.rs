@@ -60,6 +60,8 @@ struct BatchRun {
     results: f64,
     /// Peak resident memory of `coffer` and of `coffer-signer`, in KiB.
     memory_kib: (u64, u64),
+    /// Processor seconds of `coffer` and of `coffer-signer`, from the request to the end of the batch.
+    processor: (f64, f64),
 }
 
 /// Measures; the answer is a JSON object and its text for people.
@@ -84,6 +86,8 @@ pub async fn batch(options: &Options) -> Result<(Value, String)> {
         "seconds_for_results": run.results,
         "peak_memory_mib": { "coffer": run.memory_kib.0 / 1024, "coffer_signer": run.memory_kib.1 / 1024 },
     });
+    json["processor_seconds"] =
+        json!({ "coffer": run.processor.0, "coffer_signer": run.processor.1 });
     let mut text = text_of(options, engine, &run);
     if options.baselines {
         let rows = options.rows.min(DERIVED_ROWS);
@@ -112,6 +116,7 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
     let csv = Input::clean(options.rows).csv;
     let server = Server::start(&options.programs, site, None).await?;
     let api = Api::new(&server.url, &site.token)?;
+    let idle = server.processor_seconds();
     let started = Instant::now();
     let batch = api.upload(csv, &options.chains, "bench").await?;
     let accepted = started.elapsed().as_secs_f64();
@@ -130,6 +135,7 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
         rows: options.rows,
         seconds: started.elapsed().as_secs_f64(),
     };
+    let busy = server.processor_seconds();
     ensure!(
         ended["rows_created"].as_u64() == Some(u64::from(options.rows)),
         "not every row was created: {ended}"
@@ -148,6 +154,7 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
         finished,
         results: seconds,
         memory_kib,
+        processor: (busy.0 - idle.0, busy.1 - idle.1),
     })
 }
 
@@ -157,7 +164,7 @@ fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
     let batch = "batch, HTTP to last commit";
     format!(
         "{}\n{} rows x {} on {engine}\n{batch:36} {:>9.0} rows/s ({:.2} s; accepted after {:.2} s)\n{:36} {:>9.0} rows/s\n\
-         peak resident memory: coffer {coffer} MiB, coffer-signer {signer} MiB\n",
+         peak resident memory: coffer {coffer} MiB, coffer-signer {signer} MiB; processor time: coffer {:.1} s, coffer-signer {:.1} s\n",
         machine(),
         options.rows,
         options.chains,
@@ -166,6 +173,8 @@ fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
         run.accepted,
         "reading the results",
         f64::from(options.rows) / run.results,
+        run.processor.0,
+        run.processor.1,
     )
 }
 

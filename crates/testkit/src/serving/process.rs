@@ -156,6 +156,17 @@ impl Server {
         )
     }
 
+    /// Processor seconds, its own and its signer's.
+    #[must_use]
+    pub fn processor_seconds(&self) -> (f64, f64) {
+        let ticks = rustix::param::clock_ticks_per_second();
+        let seconds = |pid| processor_ticks(pid) as f64 / ticks as f64;
+        (
+            seconds(self.pid()),
+            signer_of(self.pid()).map_or(0.0, seconds),
+        )
+    }
+
     #[must_use]
     pub fn log_tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
@@ -246,4 +257,16 @@ fn peak_of(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok())
         .unwrap_or(0)
+}
+
+/// User and system time, proc(5): the 14th and 15th fields of stat.
+fn processor_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, tail)| tail);
+    fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum()
 }

@@ -188,7 +188,6 @@ fn init(programs: &Programs, folder: &Path) -> Result<serde_json::Value> {
     serde_json::from_slice(&made.stdout).context("what init printed is no JSON")
 }
 
-/// The pool takes the first indexes. Filled before, it cannot race with an upload for them.
 fn sqlite_url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("data/coffer.db").display())
 }
