@@ -1032,9 +1032,9 @@ async fn bulk_inserts_of_every_size(engine: Engine) {
     ];
     let mut next = 0_i64;
     for size in [0, 1, 499, 500, 501, 1500] {
-        let numbers = next..next + size;
-        let bytes: Vec<[u8; 8]> = numbers.clone().map(i64::to_le_bytes).collect();
-        let rows = numbers.clone().zip(&bytes).map(|(n, bytes)| {
+        let numbers: Vec<i64> = (next..next + size).collect();
+        let bytes: Vec<[u8; 8]> = numbers.iter().map(|n| n.to_le_bytes()).collect();
+        let rows = numbers.iter().copied().zip(&bytes).map(|(n, bytes)| {
             let text = texts[usize::try_from(n % 4).expect("small")];
             let missing = n % 3 == 0;
             vec![
