@@ -194,7 +194,7 @@ fn uniqueness(tables: &Tables, problems: &mut Vec<String>) {
 /// Bytes of an address's payload by the bit of its kind: EVM, TRON, P2WPKH, P2TR, Solana.
 const PAYLOAD_BYTES: [usize; 5] = [20, 20, 20, 32, 32];
 
-fn unpacked<'a>(kinds: i64, packed: &'a [u8]) -> Option<Vec<(i64, &'a [u8])>> {
+fn unpacked(kinds: i64, packed: &[u8]) -> Option<Vec<(i64, &[u8])>> {
     let mut rest = packed;
     let mut payloads = Vec::new();
     for (bit, length) in PAYLOAD_BYTES.into_iter().enumerate() {

@@ -233,7 +233,7 @@ impl<T: Fn(&Line)> Runner<'_, T> {
             left -= count;
             let longest = u64::try_from(reference.took.as_millis()).unwrap_or(u64::MAX);
             let kill = |_| Kill {
-                victim: if chance.next() % 3 == 0 {
+                victim: if chance.draw().is_multiple_of(3) {
                     Victim::Signer
                 } else {
                     Victim::Coffer
