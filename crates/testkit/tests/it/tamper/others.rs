@@ -106,6 +106,10 @@ fn edits(scene: &Scene, table: &str, column: &str) -> (Vec<String>, bool) {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of cases, or one scene set up in order"
+)]
 fn cases(scene: &Scene) -> Vec<Case> {
     let owner = &scene.owner;
     let mut cases = Vec::new();

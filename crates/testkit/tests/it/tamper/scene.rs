@@ -191,6 +191,10 @@ async fn find(platform: &Platform, admin: &Caller, id: &str) -> Wallet {
 }
 
 impl Scene {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table of cases, or one scene set up in order"
+    )]
     pub(crate) async fn create(engine: Engine) -> Self {
         let installation = Installation::create(engine).await;
         let (platform, admin) = (installation.platform.clone(), installation.admin.clone());

@@ -232,6 +232,10 @@ fn row_cases(scene: &Scene, cases: &mut Vec<Case>) {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of cases, or one scene set up in order"
+)]
 fn address_cases(scene: &Scene, cases: &mut Vec<Case>) {
     let columns = scene.owner.columns("addresses");
     let (a, b) = (scene.wallet("auto-1"), scene.wallet("auto-2"));
