@@ -1,7 +1,5 @@
 //! API keys: issued once, kept as a hash, checked in constant time, revoked for good.
 
-use std::cmp::Ordering;
-
 use coffer_domain::id::{ApiKeyId, OrganizationId};
 use coffer_store::api_keys::{self as rows, ApiKeyRow};
 use coffer_store::{Sealed, Tx};
@@ -10,8 +8,9 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::audit::{Changes, Entry, append};
-use crate::seal::{SealKeys, refused};
-use crate::transaction::transact;
+use crate::freshness::{Versioned, check_complete};
+use crate::seal::SealKeys;
+use crate::transaction::{reread, transact};
 use crate::{Caller, Entropy, Error, Platform, Scope, clock};
 
 const PREFIX: &str = "cfr";
@@ -106,11 +105,9 @@ impl Platform {
         let Some((id, secret)) = parse_token(token) else {
             return Ok(None);
         };
-        let mut tx = self.0.db.read().await?;
-        let Some(sealed) = rows::by_id(&mut tx, id).await? else {
+        let Some(row) = reread!(self.read_key(id))? else {
             return Ok(None);
         };
-        let row = self.open_key(&mut tx, sealed).await?;
         let hash: [u8; 32] = Sha256::digest(secret.as_slice()).into();
         let matches: bool = hash.ct_eq(&row.secret_hash).into();
         let live =
@@ -126,52 +123,25 @@ impl Platform {
         }))
     }
 
+    async fn read_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRow>, Error> {
+        let mut tx = self.0.db.read().await?;
+        match rows::by_id(&mut tx, id).await? {
+            Some(sealed) => self.open_key(&mut tx, sealed).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Seal and version of a key. A key whose organization is locked still authenticates, so that its
     /// holder can read the audit; every other use case refuses the organization by itself.
     async fn open_key(&self, tx: &mut Tx, sealed: Sealed<ApiKeyRow>) -> Result<ApiKeyRow, Error> {
         let row = self.0.seals.open(sealed, |row| row.id.to_string())?;
         match self
-            .check_version(tx, row.organization, &row.id.to_string(), row.version)
+            .check_version(tx, row.organization, Versioned::ApiKey(row.id), row.version)
             .await
         {
             Ok(()) | Err(Error::AuditBroken { .. }) => Ok(row),
             Err(other) => Err(other),
         }
-    }
-
-    /// Whether `version` is what the audit chain says is the latest of `object`.
-    pub(crate) async fn check_version(
-        &self,
-        tx: &mut Tx,
-        organization: OrganizationId,
-        object: &str,
-        version: u32,
-    ) -> Result<(), Error> {
-        match self
-            .compare_version(tx, organization, object, version)
-            .await?
-        {
-            Ordering::Equal => Ok(()),
-            Ordering::Less | Ordering::Greater => Err(refused(object.to_owned())),
-        }
-    }
-
-    /// `version` beside the latest that the audit chain names. `Less` is an old row that was put back, or
-    /// one that another commit overtook since `tx` read it.
-    pub(crate) async fn compare_version(
-        &self,
-        tx: &mut Tx,
-        organization: OrganizationId,
-        object: &str,
-        version: u32,
-    ) -> Result<Ordering, Error> {
-        if self.0.chains.object_version(organization, object) < version {
-            self.0
-                .chains
-                .catch_up(tx, &self.0.seals, organization)
-                .await?;
-        }
-        Ok(version.cmp(&self.0.chains.object_version(organization, object)))
     }
 
     pub async fn create_api_key(
@@ -198,11 +168,14 @@ impl Platform {
 
     pub async fn list_api_keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, Error> {
         self.guard(caller.organization)?;
+        let known = self.0.chains.known(caller.organization, ApiKeyId::PREFIX);
         let mut tx = self.0.db.read().await?;
         let mut keys = Vec::new();
         for sealed in rows::of_organization(&mut tx, caller.organization).await? {
             keys.push(view(&self.open_key(&mut tx, sealed).await?)?);
         }
+        let found: Vec<String> = keys.iter().map(|key| key.id.to_string()).collect();
+        check_complete(known, &found)?;
         Ok(keys)
     }
 

@@ -3,6 +3,7 @@
 use coffer_store::Tx;
 use coffer_store::idempotency::{self as rows, IdempotencyScope, StoredAnswer};
 
+use crate::seal::{Fields, Sealable, refused};
 use crate::{Caller, Error, Platform};
 
 /// A caller's wish that its request have one effect however often it is sent.
@@ -24,6 +25,27 @@ pub enum Answer<T> {
     Replayed { status: u16, body: String },
 }
 
+/// What is sealed of an answer: an edited one would tell a caller of another wallet's addresses.
+struct Kept<'a> {
+    scope: &'a IdempotencyScope,
+    answer: &'a StoredAnswer,
+}
+
+impl Sealable for Kept<'_> {
+    const TAG: &'static str = "kept answer v1";
+
+    fn fields(&self, fields: &mut Fields) {
+        fields
+            .bytes(self.scope.organization.as_bytes())
+            .bytes(self.scope.caller.as_bytes())
+            .text(self.scope.operation)
+            .text(&self.scope.key)
+            .bytes(&self.answer.fingerprint)
+            .int(i64::from(self.answer.status))
+            .text(&self.answer.answer);
+    }
+}
+
 impl Platform {
     /// The answer that an earlier call with the same key was given.
     pub(crate) async fn replay<T>(
@@ -34,7 +56,18 @@ impl Platform {
         once: Option<&Once<'_, T>>,
     ) -> Result<Option<Answer<T>>, Error> {
         let Some(once) = once else { return Ok(None) };
-        match rows::find(tx, &scope(caller, operation, once.key)).await? {
+        let scope = scope(caller, operation, once.key);
+        let stored = rows::find(tx, &scope).await?;
+        if let Some(answer) = &stored {
+            let kept = Kept {
+                scope: &scope,
+                answer,
+            };
+            if !self.0.seals.verifies(&kept, &answer.seal) {
+                return Err(refused(format!("the answer kept under {:?}", once.key)));
+            }
+        }
+        match stored {
             None => Ok(None),
             Some(stored) if stored.fingerprint != once.fingerprint => {
                 Err(Error::IdempotencyConflict {
@@ -59,18 +92,19 @@ impl Platform {
     ) -> Result<(), Error> {
         let Some(once) = once else { return Ok(()) };
         let (status, answer) = (once.render)(value);
-        let stored = StoredAnswer {
+        let mut stored = StoredAnswer {
             fingerprint: once.fingerprint,
             status,
             answer,
+            seal: Vec::new(),
         };
-        rows::insert(
-            tx,
-            &scope(caller, operation, once.key),
-            &stored,
-            self.now_ms(),
-        )
-        .await?;
+        let scope = scope(caller, operation, once.key);
+        let kept = Kept {
+            scope: &scope,
+            answer: &stored,
+        };
+        stored.seal = self.0.seals.seal_of(&kept).to_vec();
+        rows::insert(tx, &scope, &stored, self.now_ms()).await?;
         Ok(())
     }
 }

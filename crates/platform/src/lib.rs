@@ -15,6 +15,7 @@ mod caller;
 mod clock;
 mod doctor;
 mod error;
+mod freshness;
 mod gates;
 mod idempotency;
 mod pools;
@@ -142,6 +143,15 @@ impl Platform {
     /// Refuses everything of an organization whose audit chain is broken.
     pub(crate) fn guard(&self, organization: OrganizationId) -> Result<(), Error> {
         self.0.chains.check(organization)
+    }
+
+    /// Learns what the chain says now, as `tx` sees it. Before wallets are read in `tx`.
+    pub(crate) async fn follow(
+        &self,
+        tx: &mut coffer_store::Tx,
+        organization: OrganizationId,
+    ) -> Result<(), Error> {
+        self.0.chains.follow(tx, &self.0.seals, organization).await
     }
 
     #[must_use]

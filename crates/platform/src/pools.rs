@@ -97,7 +97,11 @@ impl Platform {
             metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
                 .set(f64::from(level));
             if level < marks.low {
-                wanted.push((vault.id, marks.high - level));
+                let high = marks.high.min(MAX_HIGH);
+                // The watermarks are not sealed: whatever they say, a pool stays below its largest size.
+                if high > level {
+                    wanted.push((vault.id, high - level));
+                }
             }
         }
         drop(tx);

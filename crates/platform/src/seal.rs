@@ -8,14 +8,15 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use coffer_domain::batch::Batch;
 use coffer_domain::id::VaultId;
 use coffer_domain::wallet::Wallet;
 use coffer_signing::SealKey;
 use coffer_store::Sealed;
 use coffer_store::allow_list::AllowedId;
 use coffer_store::api_keys::ApiKeyRow;
+use coffer_store::batches::BatchRow;
 use coffer_store::chunks::StagedChunk;
+use coffer_store::drills::Drill;
 use coffer_store::pools::PoolEntry;
 use coffer_store::vaults::VaultRow;
 use hkdf::Hkdf;
@@ -271,23 +272,42 @@ impl Sealable for ApiKeyRow {
     }
 }
 
-/// Only what never changes of a batch. Its counters are for display: what became of a row is said by its
-/// chunk's sealed outcome and by the wallet, never by them.
-impl Sealable for Batch {
+impl Sealable for BatchRow {
     const TAG: &'static str = "batch v1";
+
+    fn fields(&self, fields: &mut Fields) {
+        let batch = &self.batch;
+        fields
+            .bytes(batch.id.as_bytes())
+            .bytes(batch.organization.as_bytes())
+            .bytes(batch.vault.as_bytes())
+            .text(batch.state.name())
+            .int(i64::from(batch.kinds.bits()))
+            .text(batch.on_error.name())
+            .int(i64::from(batch.first_index))
+            .int(i64::from(batch.rows_total))
+            .int(i64::from(batch.rows_created))
+            .int(i64::from(batch.rows_existing))
+            .int(i64::from(batch.rows_failed))
+            .int(i64::from(batch.chunks_total))
+            .int(i64::from(batch.chunks_done))
+            .bytes(&batch.content_sha256)
+            .bytes(batch.created_by.as_bytes())
+            .int(batch.created_at_ms)
+            .opt_int(batch.started_at_ms)
+            .opt_int(batch.finished_at_ms)
+            .int(i64::from(self.version));
+    }
+}
+
+impl Sealable for Drill {
+    const TAG: &'static str = "drill v1";
 
     fn fields(&self, fields: &mut Fields) {
         fields
             .bytes(self.id.as_bytes())
-            .bytes(self.organization.as_bytes())
             .bytes(self.vault.as_bytes())
-            .int(i64::from(self.kinds.bits()))
-            .text(self.on_error.name())
-            .int(i64::from(self.first_index))
-            .int(i64::from(self.rows_total))
-            .int(i64::from(self.chunks_total))
-            .bytes(&self.content_sha256)
-            .bytes(self.created_by.as_bytes())
+            .text(&self.challenge)
             .int(self.created_at_ms);
     }
 }
@@ -310,7 +330,8 @@ impl Sealable for AllowedId {
         fields
             .bytes(self.vault.as_bytes())
             .bytes(&self.external_key)
-            .text(&self.external_id);
+            .text(&self.external_id)
+            .int(i64::from(self.generation));
     }
 }
 

@@ -7,7 +7,7 @@ use coffer_store::{StoreError, Tx};
 use crate::Error;
 
 /// Times that one transaction is tried in all.
-const ATTEMPTS: u32 = 12;
+pub(crate) const ATTEMPTS: u32 = 12;
 
 /// What to do after a transaction's body ran.
 pub(crate) enum Next<T> {
@@ -41,6 +41,23 @@ pub(crate) fn lost_race(error: &StoreError) -> bool {
         StoreError::Retry(_) | StoreError::Conflict(AuditSequence | IdempotencyKey | ExternalId)
     )
 }
+
+/// `reread!(read)` runs a read again, in a new snapshot, when an object changed under it.
+macro_rules! reread {
+    ($read:expr) => {{
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match $read.await {
+                Err($crate::Error::Contended(_)) if attempt < $crate::transaction::ATTEMPTS => {
+                    tokio::task::yield_now().await;
+                }
+                other => break other,
+            }
+        }
+    }};
+}
+pub(crate) use reread;
 
 /// `transact!(platform, tx, { … Ok(value) })` runs the block in a write transaction, from the start again
 /// when it lost a race; the block must therefore not consume what it captures. A macro and not a

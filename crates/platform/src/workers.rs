@@ -92,6 +92,9 @@ impl Platform {
     }
 
     async fn hook_loop(&self, stop: CancellationToken) {
+        // `reqwest` brings no cryptography of its own; without a provider it panics. One that the process
+        // has chosen already stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -161,6 +164,7 @@ impl Platform {
         metrics::gauge!("coffer_queue_age_seconds")
             .set(oldest.map_or(0.0, |at| (now - at).max(0) as f64 / 1000.0));
         let mut anchors = Vec::new();
+        let organizations_seen: Vec<_> = organizations.iter().map(|seen| seen.id).collect();
         for organization in organizations {
             let head = self.0.chains.head(organization.id);
             // A broken chain's head is not anchored: the anchor in place is the evidence.
@@ -176,6 +180,16 @@ impl Platform {
                 at_ms: now,
             });
         }
+        // An organization whose row was removed keeps its anchor: it is the evidence.
+        let kept = self
+            .0
+            .anchor
+            .read()
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        anchors.extend(
+            kept.into_iter()
+                .filter(|kept| !organizations_seen.contains(&kept.organization)),
+        );
         let heads: Vec<_> = anchors
             .iter()
             .map(|anchor| (anchor.organization, anchor.seq))

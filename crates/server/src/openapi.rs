@@ -64,8 +64,9 @@ fn frame() -> OpenApi {
 fn introduction() -> String {
     let mut text = String::from(
         "Every refusal is `application/problem+json` (RFC 9457) with a stable `code`, and every answer has an \
-         `X-Request-Id`. Calls that change something take an `Idempotency-Key`: the same key with the same body \
-         gets the first answer again. Times are UTC with milliseconds.\n\n### Scopes\n",
+         `X-Request-Id`. Calls that would have a second effect when sent twice take an `Idempotency-Key`: the same \
+         key with the same request gets the first answer again, another request with it is refused. PUT and DELETE \
+         may be sent again as they are. Times are UTC with milliseconds.\n\n### Scopes\n",
     );
     for scope in Scope::ALL {
         text.push_str(&format!("- `{}`: {}\n", scope.name(), what(*scope)));

@@ -8,9 +8,16 @@ use crate::{Param, Row, Sealed, StoreError, Tx};
 
 const COLUMNS: &str = "id, organization_id, vault_id, state, kinds, on_error, first_index, rows_total, rows_created, \
     rows_existing, rows_failed, chunks_total, chunks_done, content_sha256, created_by, created_at, started_at, \
-    finished_at, seal";
+    finished_at, version, seal";
 
-fn read(row: &Row) -> Result<Sealed<Batch>, StoreError> {
+/// A batch as the database holds it; the seal covers both parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchRow {
+    pub batch: Batch,
+    pub version: u32,
+}
+
+fn read(row: &Row) -> Result<Sealed<BatchRow>, StoreError> {
     let kinds = AddressKinds::from_bits(row.int(4)?)
         .ok_or_else(|| StoreError::Corrupt("an unknown set of address kinds".to_owned()))?;
     let batch = Batch {
@@ -33,16 +40,17 @@ fn read(row: &Row) -> Result<Sealed<Batch>, StoreError> {
         started_at_ms: row.opt_int(16)?,
         finished_at_ms: row.opt_int(17)?,
     };
+    let version = row.u32(18)?;
     Ok(Sealed {
-        value: batch,
-        seal: row.blob(18)?,
+        value: BatchRow { batch, version },
+        seal: row.blob(19)?,
     })
 }
 
-pub async fn insert(tx: &mut Tx, sealed: &Sealed<Batch>) -> Result<(), StoreError> {
-    let batch = &sealed.value;
+pub async fn insert(tx: &mut Tx, sealed: &Sealed<BatchRow>) -> Result<(), StoreError> {
+    let BatchRow { batch, version } = &sealed.value;
     tx.execute(
-        format!("INSERT INTO batches ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"),
+        format!("INSERT INTO batches ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"),
         &[
             Param::Blob(batch.id.as_bytes()),
             Param::Blob(batch.organization.as_bytes()),
@@ -62,6 +70,7 @@ pub async fn insert(tx: &mut Tx, sealed: &Sealed<Batch>) -> Result<(), StoreErro
             Param::Int(batch.created_at_ms),
             Param::OptInt(batch.started_at_ms),
             Param::OptInt(batch.finished_at_ms),
+            Param::Int(i64::from(*version)),
             Param::Blob(&sealed.seal),
         ],
     )
@@ -69,15 +78,16 @@ pub async fn insert(tx: &mut Tx, sealed: &Sealed<Batch>) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Stores state and progress, if the state is still `from`.
+/// Stores state and progress, if the version is still `expected_version`.
 pub async fn update_progress(
     tx: &mut Tx,
-    batch: &Batch,
-    from: BatchState,
+    sealed: &Sealed<BatchRow>,
+    expected_version: u32,
 ) -> Result<(), StoreError> {
+    let BatchRow { batch, version } = &sealed.value;
     tx.execute_one(
             "UPDATE batches SET state = $1, rows_created = $2, rows_existing = $3, rows_failed = $4, chunks_done = $5, \
-             started_at = $6, finished_at = $7 WHERE id = $8 AND state = $9",
+             started_at = $6, finished_at = $7, version = $8, seal = $9 WHERE id = $10 AND version = $11",
             &[
                 Param::Text(batch.state.name()),
                 Param::Int(i64::from(batch.rows_created)),
@@ -86,15 +96,17 @@ pub async fn update_progress(
                 Param::Int(i64::from(batch.chunks_done)),
                 Param::OptInt(batch.started_at_ms),
                 Param::OptInt(batch.finished_at_ms),
+                Param::Int(i64::from(*version)),
+                Param::Blob(&sealed.seal),
                 Param::Blob(batch.id.as_bytes()),
-                Param::Text(from.name()),
+                Param::Int(i64::from(expected_version)),
             ],
             &batch.id,
     )
     .await
 }
 
-pub async fn by_id(tx: &mut Tx, id: BatchId) -> Result<Option<Sealed<Batch>>, StoreError> {
+pub async fn by_id(tx: &mut Tx, id: BatchId) -> Result<Option<Sealed<BatchRow>>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM batches WHERE id = $1");
     tx.fetch_optional(sql, &[Param::Blob(id.as_bytes())])
         .await?
@@ -104,7 +116,7 @@ pub async fn by_id(tx: &mut Tx, id: BatchId) -> Result<Option<Sealed<Batch>>, St
 }
 
 /// Like [`by_id`], and nobody else changes the batch until this transaction ends.
-pub async fn lock(tx: &mut Tx, id: BatchId) -> Result<Option<Sealed<Batch>>, StoreError> {
+pub async fn lock(tx: &mut Tx, id: BatchId) -> Result<Option<Sealed<BatchRow>>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM batches WHERE id = $1{}",
         tx.engine().for_update()
@@ -123,7 +135,7 @@ pub async fn page(
     state: Option<BatchState>,
     before: Option<BatchId>,
     limit: u32,
-) -> Result<Vec<Sealed<Batch>>, StoreError> {
+) -> Result<Vec<Sealed<BatchRow>>, StoreError> {
     let before = before.map_or([0xff; 16], |id| *id.as_bytes());
     let mut sql =
         format!("SELECT {COLUMNS} FROM batches WHERE organization_id = $1 AND id < $2 AND $3 > 0");

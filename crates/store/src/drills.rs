@@ -2,7 +2,7 @@
 
 use coffer_domain::id::{DrillId, VaultId};
 
-use crate::{Param, StoreError, Tx};
+use crate::{Param, Sealed, StoreError, Tx};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drill {
@@ -14,35 +14,41 @@ pub struct Drill {
     pub passed_at_ms: Option<i64>,
 }
 
-pub async fn insert(tx: &mut Tx, drill: &Drill) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx, sealed: &Sealed<Drill>) -> Result<(), StoreError> {
+    let drill = &sealed.value;
     tx.execute(
-        "INSERT INTO drills (id, vault_id, challenge, created_at, passed_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO drills (id, vault_id, challenge, created_at, passed_at, seal) VALUES ($1, $2, $3, $4, $5, $6)",
         &[
             Param::Blob(drill.id.as_bytes()),
             Param::Blob(drill.vault.as_bytes()),
             Param::Text(&drill.challenge),
             Param::Int(drill.created_at_ms),
             Param::OptInt(drill.passed_at_ms),
+            Param::Blob(&sealed.seal),
         ],
     )
     .await?;
     Ok(())
 }
 
-pub async fn by_id(tx: &mut Tx, id: DrillId) -> Result<Option<Drill>, StoreError> {
+pub async fn by_id(tx: &mut Tx, id: DrillId) -> Result<Option<Sealed<Drill>>, StoreError> {
     let row = tx
         .fetch_optional(
-            "SELECT id, vault_id, challenge, created_at, passed_at FROM drills WHERE id = $1",
+            "SELECT id, vault_id, challenge, created_at, passed_at, seal FROM drills WHERE id = $1",
             &[Param::Blob(id.as_bytes())],
         )
         .await?;
     row.map(|row| {
-        Ok(Drill {
+        let value = Drill {
             id: DrillId::from_bytes(row.bytes(0)?),
             vault: VaultId::from_bytes(row.bytes(1)?),
             challenge: row.text(2)?,
             created_at_ms: row.int(3)?,
             passed_at_ms: row.opt_int(4)?,
+        };
+        Ok(Sealed {
+            value,
+            seal: row.blob(5)?,
         })
     })
     .transpose()

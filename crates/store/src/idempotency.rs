@@ -19,6 +19,7 @@ pub struct StoredAnswer {
     pub fingerprint: [u8; 32],
     pub status: u16,
     pub answer: String,
+    pub seal: Vec<u8>,
 }
 
 pub async fn find(
@@ -27,7 +28,7 @@ pub async fn find(
 ) -> Result<Option<StoredAnswer>, StoreError> {
     let row = tx
         .fetch_optional(
-            "SELECT fingerprint, status, answer FROM idempotency_keys WHERE organization_id = $1 AND caller = $2 \
+            "SELECT fingerprint, status, answer, seal FROM idempotency_keys WHERE organization_id = $1 AND caller = $2 \
              AND operation = $3 AND idempotency_key = $4",
             &[
                 Param::Blob(scope.organization.as_bytes()),
@@ -44,6 +45,7 @@ pub async fn find(
             status: u16::try_from(status)
                 .map_err(|_| StoreError::Corrupt(format!("the HTTP status {status}")))?,
             answer: row.text(2)?,
+            seal: row.blob(3)?,
         })
     })
     .transpose()
@@ -58,7 +60,7 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO idempotency_keys (organization_id, caller, operation, idempotency_key, fingerprint, status, answer, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         created_at, seal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
             Param::Blob(scope.organization.as_bytes()),
             Param::Blob(scope.caller.as_bytes()),
@@ -68,6 +70,7 @@ pub async fn insert(
             Param::Int(i64::from(answer.status)),
             Param::Text(&answer.answer),
             Param::Int(now_ms),
+            Param::Blob(&answer.seal),
         ],
     )
     .await?;

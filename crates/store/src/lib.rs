@@ -24,6 +24,7 @@ pub mod organizations;
 pub mod pools;
 mod row;
 pub mod vaults;
+pub mod versions;
 pub mod wallets;
 
 pub use db::{Db, Engine, Tx};

@@ -45,7 +45,8 @@ pub(crate) fn ignored_tests(files: &[File]) -> Vec<Finding> {
         .collect()
 }
 
-/// A test that sleeps is slow when it is right and wrong when the machine is slow.
+/// A test that sleeps is slow when it is right and wrong when the machine is slow. Where time itself is the
+/// subject (a slow client), or the pause of a loop under a deadline, the line before says so: `// Paced: why`.
 pub(crate) fn sleeping_tests(files: &[File]) -> Vec<Finding> {
     let sleeps = |line: &str| {
         let line = line.trim_start();
@@ -54,20 +55,21 @@ pub(crate) fn sleeping_tests(files: &[File]) -> Vec<Finding> {
                 .iter()
                 .any(|call| line.contains(call))
     };
-    rust(files)
-        .flat_map(|file| {
-            file.test_lines()
-                .filter(move |(_, line)| sleeps(line))
-                .map(move |(number, _)| (file, number))
-        })
-        .map(|(file, number)| {
-            Finding::new(
-                &file.path,
-                number,
-                "a test sleeps; wait for a condition with a deadline, or move a manual clock",
-            )
-        })
-        .collect()
+    let mut findings = Vec::new();
+    for file in rust(files) {
+        let mut before = "";
+        for (number, line) in file.test_lines() {
+            if sleeps(line) && !before.trim_start().starts_with("// Paced: ") {
+                findings.push(Finding::new(
+                    &file.path,
+                    number,
+                    "a test sleeps; wait for a condition with a deadline, move a manual clock, or say above it `// Paced: why`",
+                ));
+            }
+            before = line;
+        }
+    }
+    findings
 }
 
 fn rust(files: &[File]) -> impl Iterator<Item = &File> {
@@ -113,6 +115,11 @@ mod tests {
         assert_eq!(
             places(sleeping_tests, &[("a/src/tests.rs", &format!("// {call}"))]),
             [""; 0]
+        );
+        let paced = format!("// Paced: a slow client.\n{call}{call}");
+        assert_eq!(
+            places(sleeping_tests, &[("a/src/tests.rs", &paced)]),
+            ["a/src/tests.rs:3"]
         );
     }
 }

@@ -63,7 +63,10 @@ impl AnchorFile {
 
     /// Writes beside, syncs, renames: a crash leaves the old file or the new one.
     pub fn write(&self, anchors: &[Anchor]) -> io::Result<()> {
-        let beside = self.0.with_extension("anchor.new");
+        // Several processes of one installation may write at once; each has its own file to rename.
+        let beside = self
+            .0
+            .with_extension(format!("anchor.{}", std::process::id()));
         let mut file = File::create(&beside)?;
         for anchor in anchors {
             let line = Line {

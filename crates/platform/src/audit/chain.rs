@@ -189,8 +189,27 @@ impl Chains {
         let _one = self.catching_up.lock().await;
         let (seq, hash) = head(tx, organization).await?;
         // Without a snapshot (READ COMMITTED) a later statement sees records that the head did not name yet.
-        self.follow(tx, seals, organization, seq).await?;
+        self.take_to(tx, seals, organization, seq).await?;
         self.with(organization, |chain| chain.judge(organization, seq, hash));
+        self.check(organization)
+    }
+
+    /// Catches up if the chain grew since. Costs one look at the head. Without it, an older row that is put
+    /// back just after a change would be served until something else makes this process read the chain.
+    pub(crate) async fn follow(
+        &self,
+        tx: &mut Tx,
+        seals: &SealKeys,
+        organization: OrganizationId,
+    ) -> Result<(), Error> {
+        let head = rows::head(tx, organization).await?;
+        let known = self.head(organization);
+        let moved = head.is_some_and(|head| {
+            head.seq > known.seq || (head.seq == known.seq && head.hash != known.hash)
+        });
+        if moved {
+            return self.catch_up(tx, seals, organization).await;
+        }
         self.check(organization)
     }
 
@@ -204,7 +223,7 @@ impl Chains {
     ) -> Result<(), Error> {
         let _one = self.catching_up.lock().await;
         let (seq, hash) = head(tx, organization).await?;
-        self.follow(tx, seals, organization, u64::MAX).await?;
+        self.take_to(tx, seals, organization, u64::MAX).await?;
         self.with(organization, |chain| {
             if chain.broken.is_none() && seq < chain.seq {
                 let reason = format!("the records after {seq} were removed");
@@ -216,7 +235,7 @@ impl Chains {
     }
 
     /// Takes the records up to `end`, until there are no more or one does not verify.
-    async fn follow(
+    async fn take_to(
         &self,
         tx: &mut Tx,
         seals: &SealKeys,
@@ -240,6 +259,31 @@ impl Chains {
             if last {
                 return Ok(());
             }
+        }
+    }
+
+    /// Verifies records that were read again; one that does not verify breaks the chain.
+    pub(crate) fn inspect(
+        &self,
+        organization: OrganizationId,
+        rows: &[AuditRow],
+        seals: &SealKeys,
+    ) {
+        let edited = rows.iter().find(|row| {
+            let texts = [row.actor.as_str(), &row.action, &row.object, &row.payload];
+            let hash = record_hash(row.organization, row.seq, row.at_ms, texts, &row.prev_hash);
+            hash != row.hash || !seals.audit_verifies(&row.hash, &row.mac)
+        });
+        let unlinked = rows
+            .windows(2)
+            .find(|pair| pair[1].seq != pair[0].seq + 1 || pair[1].prev_hash != pair[0].hash);
+        if let Some(row) = edited.or(unlinked.map(|pair| &pair[1])) {
+            self.with(organization, |chain| {
+                if chain.broken.is_none() {
+                    let reason = format!("record {} was edited since it was verified", row.seq);
+                    announce(organization, chain, reason);
+                }
+            });
         }
     }
 
@@ -284,6 +328,29 @@ impl Chains {
     pub(crate) fn object_version(&self, organization: OrganizationId, id: &str) -> u32 {
         self.with(organization, |chain| {
             chain.objects.get(id).copied().unwrap_or(0)
+        })
+    }
+
+    /// The objects known whose ids begin with `prefix`.
+    pub(crate) fn known(&self, organization: OrganizationId, prefix: &str) -> Vec<String> {
+        self.with(organization, |chain| {
+            let known = chain.objects.keys().filter(|id| id.starts_with(prefix));
+            known.cloned().collect()
+        })
+    }
+
+    /// Whether a wallet was ever created at one of these indexes.
+    pub(crate) fn any_created(
+        &self,
+        organization: OrganizationId,
+        vault: VaultId,
+        (first, count): (u32, u32),
+    ) -> bool {
+        self.with(organization, |chain| {
+            let versions = chain.wallets.get(&vault);
+            versions.is_some_and(|versions| {
+                (first..first.saturating_add(count)).any(|index| versions.get(index) > 0)
+            })
         })
     }
 

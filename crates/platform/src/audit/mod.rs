@@ -28,6 +28,7 @@ use crate::{Caller, Error, Platform};
 
 impl Platform {
     /// Records after `after`, in order, also of a chain that is broken: whoever investigates needs them.
+    /// A record that was edited since this process verified it breaks the chain now.
     pub async fn audit_records(
         &self,
         caller: &Caller,
@@ -36,6 +37,9 @@ impl Platform {
     ) -> Result<Vec<AuditRecord>, Error> {
         let mut tx = self.0.db.read().await?;
         let rows = rows::page(&mut tx, caller.organization, after, limit).await?;
+        self.0
+            .chains
+            .inspect(caller.organization, &rows, &self.0.seals);
         Ok(rows.into_iter().map(AuditRecord::from).collect())
     }
 

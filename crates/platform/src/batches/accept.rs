@@ -58,7 +58,12 @@ impl Platform {
             } else {
                 batch.first_index = row.vault.next_index;
             }
-            rows::insert(tx, &self.0.seals.seal(batch.clone())).await?;
+            let row = rows::BatchRow {
+                batch: batch.clone(),
+                version: 1,
+            };
+            rows::insert(tx, &self.0.seals.seal(row)).await?;
+            changes = changes.and(batch.id, 1);
             self.keep(tx, caller, OPERATION, once.as_ref(), &batch)
                 .await?;
             let entry = Entry {

@@ -2,11 +2,12 @@
 
 use coffer_domain::batch::{Batch, BatchEvent, BatchState};
 use coffer_domain::id::{BatchId, OrganizationId};
-use coffer_store::batches as rows;
+use coffer_store::batches::{self as rows, BatchRow};
 use coffer_store::{Sealed, Tx};
 
 use crate::audit::{Changes, Entry, append};
-use crate::transaction::transact;
+use crate::freshness::Versioned;
+use crate::transaction::{reread, transact};
 use crate::{Answer, Caller, Error, Once, Platform};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +52,16 @@ pub struct BatchPage {
 impl Platform {
     pub async fn batch(&self, caller: &Caller, id: BatchId) -> Result<Batch, Error> {
         self.guard(caller.organization)?;
+        reread!(self.try_batch(caller, id))
+    }
+
+    async fn try_batch(&self, caller: &Caller, id: BatchId) -> Result<Batch, Error> {
         let mut tx = self.0.db.read().await?;
         let sealed = rows::by_id(&mut tx, id).await?;
-        self.own_batch(caller.organization, id, sealed)
+        Ok(self
+            .own_batch(&mut tx, caller.organization, id, sealed)
+            .await?
+            .batch)
     }
 
     /// The newest first.
@@ -65,39 +73,72 @@ impl Platform {
         limit: u32,
     ) -> Result<BatchPage, Error> {
         self.guard(caller.organization)?;
+        reread!(self.try_batches(caller, state, before, limit))
+    }
+
+    async fn try_batches(
+        &self,
+        caller: &Caller,
+        state: Option<BatchState>,
+        before: Option<BatchId>,
+        limit: u32,
+    ) -> Result<BatchPage, Error> {
         let mut tx = self.0.db.read().await?;
         let found = rows::page(&mut tx, caller.organization, state, before, limit).await?;
         let next = found
             .last()
             .filter(|_| found.len() == limit as usize)
-            .map(|sealed| sealed.value.id);
-        let items: Result<Vec<Batch>, Error> = found
-            .into_iter()
-            .map(|sealed| self.open_batch(sealed))
-            .collect();
-        Ok(BatchPage {
-            items: items?,
-            next,
-        })
+            .map(|sealed| sealed.value.batch.id);
+        let mut items = Vec::with_capacity(found.len());
+        for sealed in found {
+            items.push(self.open_batch(&mut tx, sealed).await?.batch);
+        }
+        Ok(BatchPage { items, next })
     }
 
-    pub(crate) fn open_batch(&self, sealed: Sealed<Batch>) -> Result<Batch, Error> {
-        self.0.seals.open(sealed, |batch| batch.id.to_string())
-    }
-
-    fn own_batch(
+    /// Seal and version of a batch's row.
+    pub(crate) async fn open_batch(
         &self,
+        tx: &mut Tx,
+        sealed: Sealed<BatchRow>,
+    ) -> Result<BatchRow, Error> {
+        let row = self.0.seals.open(sealed, |row| row.batch.id.to_string())?;
+        let object = Versioned::Batch(row.batch.id);
+        self.check_version(tx, row.batch.organization, object, row.version)
+            .await?;
+        Ok(row)
+    }
+
+    async fn own_batch(
+        &self,
+        tx: &mut Tx,
         organization: OrganizationId,
         id: BatchId,
-        sealed: Option<Sealed<Batch>>,
-    ) -> Result<Batch, Error> {
-        let sealed = sealed.filter(|sealed| sealed.value.organization == organization);
-        self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", id))?)
+        sealed: Option<Sealed<BatchRow>>,
+    ) -> Result<BatchRow, Error> {
+        let sealed = sealed.filter(|sealed| sealed.value.batch.organization == organization);
+        let sealed = sealed.ok_or_else(|| self.absent(organization, "batch", id))?;
+        self.open_batch(tx, sealed).await
     }
 
-    pub(crate) async fn lock_batch(&self, tx: &mut Tx, id: BatchId) -> Result<Batch, Error> {
+    pub(crate) async fn lock_batch(&self, tx: &mut Tx, id: BatchId) -> Result<BatchRow, Error> {
         let sealed = rows::lock(tx, id).await?;
-        self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", id))?)
+        let sealed = sealed.ok_or_else(|| Error::not_found("batch", id))?;
+        self.open_batch(tx, sealed).await
+    }
+
+    /// Stores a batch that was changed under its lock: next version, new seal. The audit record of the
+    /// change must name the version answered.
+    pub(crate) async fn store_batch(
+        &self,
+        tx: &mut Tx,
+        batch: Batch,
+        expected: u32,
+    ) -> Result<u32, Error> {
+        let version = expected + 1;
+        let sealed = self.0.seals.seal(BatchRow { batch, version });
+        rows::update_progress(tx, &sealed, expected).await?;
+        Ok(version)
     }
 
     pub async fn control_batch(
@@ -116,7 +157,8 @@ impl Platform {
                 return Ok(answer);
             }
             let sealed = rows::lock(tx, id).await?;
-            let mut batch = self.own_batch(caller.organization, id, sealed)?;
+            let row = self.own_batch(tx, caller.organization, id, sealed).await?;
+            let (mut batch, expected) = (row.batch, row.version);
             let from = batch.state;
             batch.state = from
                 .apply(control.event())
@@ -124,7 +166,7 @@ impl Platform {
             if batch.state.is_final() {
                 batch.finished_at_ms = Some(self.now_ms());
             }
-            rows::update_progress(tx, &batch, from).await?;
+            let version = self.store_batch(tx, batch.clone(), expected).await?;
             self.keep(tx, caller, control.operation(), once.as_ref(), &batch)
                 .await?;
             let entry = Entry {
@@ -133,7 +175,7 @@ impl Platform {
                 actor: &caller.actor(),
                 action: control.action(),
                 object: id.to_string(),
-                changes: Changes::default(),
+                changes: Changes::version(id, version),
                 data: serde_json::json!({ "from": from.name(), "rows_done": batch.rows_done() }),
             };
             append(tx, &self.0.seals, entry).await?;

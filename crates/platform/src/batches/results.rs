@@ -11,6 +11,8 @@ use coffer_store::wallets::{self, Found};
 
 use super::outcome::Outcome;
 use super::rows::{self, Row};
+use crate::seal::refused;
+use crate::transaction::reread;
 use crate::{Caller, Error, Platform};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,17 +87,27 @@ impl Platform {
 impl ResultsReader {
     /// The next rows; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<Vec<ResultRow>>, Error> {
+        reread!(self.try_next())
+    }
+
+    async fn try_next(&mut self) -> Result<Option<Vec<ResultRow>>, Error> {
         if self.next_chunk >= self.batch.chunks_total {
             return Ok(None);
         }
         let mut tx = self.platform.0.db.read().await?;
+        self.platform
+            .follow(&mut tx, self.batch.organization)
+            .await?;
         let chunk = chunks::read(&mut tx, self.batch.id, self.next_chunk).await?;
         let missing =
             || crate::seal::refused(format!("chunk {} of {}", self.next_chunk, self.batch.id));
         let chunk = chunk.ok_or_else(missing)?;
         let rows = rows::open(&self.platform.0.seals, &chunk.chunk)?;
         let results = match &chunk.outcome {
-            None => self.undone(&chunk, rows),
+            None => {
+                self.check_undone(&chunk).await?;
+                self.undone(&chunk, rows)
+            }
             Some(stored) => {
                 let outcome = Outcome::open(
                     &self.platform.0.seals,
@@ -108,6 +120,28 @@ impl ResultsReader {
         };
         self.next_chunk += 1;
         Ok(Some(results))
+    }
+
+    /// A chunk without an outcome must be one that was never done. What this snapshot is too old to know
+    /// is asked of a new one.
+    async fn check_undone(&self, chunk: &ReadChunk) -> Result<(), Error> {
+        let finished = matches!(
+            self.batch.state,
+            BatchState::Completed | BatchState::CompletedWithErrors
+        );
+        let done_before = self.platform.refuse_done_before(&self.batch, &chunk.chunk);
+        if !finished && done_before.is_ok() {
+            return Ok(());
+        }
+        let mut now = self.platform.0.db.read().await?;
+        let again = chunks::read(&mut now, self.batch.id, chunk.chunk.number).await?;
+        match again.and_then(|chunk| chunk.outcome) {
+            Some(_) => Err(Error::Contended("a chunk was done meanwhile".to_owned())),
+            None => Err(refused(format!(
+                "chunk {} of {}",
+                chunk.chunk.number, self.batch.id
+            ))),
+        }
     }
 
     /// Rows of a chunk that was not, or will never be, worked on.

@@ -9,7 +9,7 @@ use coffer_domain::batch::{Batch, BatchEvent, BatchState};
 use coffer_domain::id::WalletId;
 use coffer_domain::vault::Vault;
 use coffer_domain::wallet::{Wallet, WalletState};
-use coffer_store::chunks::{self, LeasedChunk, Retry};
+use coffer_store::chunks::{self, LeasedChunk, Retry, StagedChunk};
 use coffer_store::{Sealed, Tx, batches, wallets};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,7 @@ use super::outcome::Outcome;
 use super::rows::{self, GoodRow, Row};
 use crate::audit::{Changes, CreatedWallets, Entry, append};
 use crate::gates::state_at_birth;
+use crate::seal::refused;
 use crate::transaction::transact;
 use crate::vaults::{AccountKeys, Derived};
 use crate::{Error, Platform, blocking};
@@ -87,8 +88,8 @@ impl Platform {
     async fn prepare(&self, leased: &LeasedChunk) -> Result<Prepared, Error> {
         let mut tx = self.0.db.read().await?;
         let sealed = batches::by_id(&mut tx, leased.chunk.batch).await?;
-        let batch =
-            self.open_batch(sealed.ok_or_else(|| Error::not_found("batch", leased.chunk.batch))?)?;
+        let sealed = sealed.ok_or_else(|| Error::not_found("batch", leased.chunk.batch))?;
+        let batch = self.open_batch(&mut tx, sealed).await?.batch;
         self.guard(batch.organization)?;
         drop(tx);
         let row = self.read_vault(batch.vault).await?;
@@ -173,10 +174,12 @@ impl Platform {
             tracing::warn!(batch = %chunk.batch, chunk = chunk.number, "the lease was taken over; this work is dropped");
             return Ok(());
         }
-        let mut batch = self.lock_batch(tx, chunk.batch).await?;
+        let row = self.lock_batch(tx, chunk.batch).await?;
+        let (mut batch, expected) = (row.batch, row.version);
         if batch.state.is_final() {
             return Ok(());
         }
+        self.refuse_done_before(&batch, chunk)?;
         let (born, existing) = self.split(tx, &batch, prepared).await?;
         wallets::insert_many(tx, &born).await?;
         self.queue_hooks(tx, &prepared.vault, &born).await?;
@@ -186,13 +189,28 @@ impl Platform {
         };
         let (text, seal) = outcome.to_stored(&self.0.seals, chunk.batch, chunk.number);
         chunks::finish(tx, chunk.batch, chunk.number, (&text, &seal)).await?;
-        let from = batch.state;
         self.count(&mut batch, prepared, &born, &outcome)?;
-        batches::update_progress(tx, &batch, from).await?;
-        self.record_chunk(tx, leased, &batch, &born, &outcome)
+        let version = self.store_batch(tx, batch.clone(), expected).await?;
+        self.record_chunk(tx, leased, (&batch, version), &born, &outcome)
             .await?;
         if coffer_failpoint::hit("chunk.before_commit", "") == coffer_failpoint::Outcome::Fail {
             return Err(Error::StoreUnavailable("failpoint".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A chunk whose wallets the audit knows was done; its row was put back to an earlier state.
+    pub(crate) fn refuse_done_before(
+        &self,
+        batch: &Batch,
+        chunk: &StagedChunk,
+    ) -> Result<(), Error> {
+        let range = (batch.first_index + chunk.first_row - 1, chunk.row_count);
+        let chains = &self.0.chains;
+        if batch.state != BatchState::Failed
+            && chains.any_created(batch.organization, batch.vault, range)
+        {
+            return Err(refused(format!("chunk {} of {}", chunk.number, batch.id)));
         }
         Ok(())
     }
@@ -309,7 +327,7 @@ impl Platform {
         &self,
         tx: &mut Tx,
         leased: &LeasedChunk,
-        batch: &Batch,
+        (batch, version): (&Batch, u32),
         born: &[Sealed<Wallet>],
         outcome: &Outcome,
     ) -> Result<(), Error> {
@@ -326,7 +344,7 @@ impl Platform {
             action: "batch.chunk_done",
             object: batch.id.to_string(),
             changes: Changes {
-                versions: Vec::new(),
+                versions: vec![(batch.id.to_string(), version)],
                 created: (!born.is_empty()).then_some(created),
             },
             data: serde_json::json!({

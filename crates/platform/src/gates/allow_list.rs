@@ -9,6 +9,7 @@ use coffer_domain::wallet::{Decision, Wallet, WalletState};
 use coffer_store::allow_list::{self as rows, AllowedId};
 use coffer_store::{Tx, wallets};
 
+use super::removals_of;
 use crate::audit::{Changes, Entry, append};
 use crate::transaction::transact;
 use crate::{Caller, Error, Platform};
@@ -46,10 +47,12 @@ impl Platform {
             let mut waiting = Vec::new();
             for id in &ids {
                 let key = id.key(caller.organization);
+                let removals = removals_of(vault, &key);
                 let allowed = AllowedId {
                     vault,
                     external_key: key,
                     external_id: id.as_str().to_owned(),
+                    generation: self.0.chains.object_version(caller.organization, &removals),
                 };
                 change.changed += u32::from(rows::add(tx, &self.0.seals.seal(allowed)).await?);
                 if mode == GateMode::AllowList {
@@ -63,8 +66,8 @@ impl Platform {
                     .await?;
                 change.activated += 1;
             }
-            self.record_list(tx, caller, vault, ("allow_list.added", &ids))
-                .await?;
+            let entry = ("allow_list.added", &ids[..], Changes::default());
+            self.record_list(tx, caller, vault, entry).await?;
             Ok(change)
         })
     }
@@ -96,12 +99,18 @@ impl Platform {
         transact!(self, tx, {
             self.lock_vault(tx, caller.organization, vault).await?;
             let mut change = AllowListChange::default();
+            let mut changes = Changes::default();
             for id in ids {
-                change.changed +=
-                    u32::from(rows::remove(tx, vault, &id.key(caller.organization)).await?);
+                let key = id.key(caller.organization);
+                if rows::remove(tx, vault, &key).await? {
+                    let removals = removals_of(vault, &key);
+                    let before = self.0.chains.object_version(caller.organization, &removals);
+                    changes = changes.and(removals, before + 1);
+                    change.changed += 1;
+                }
             }
-            self.record_list(tx, caller, vault, ("allow_list.removed", ids))
-                .await?;
+            let entry = ("allow_list.removed", ids, changes);
+            self.record_list(tx, caller, vault, entry).await?;
             Ok(change)
         })
     }
@@ -111,7 +120,7 @@ impl Platform {
         tx: &mut Tx,
         caller: &Caller,
         vault: VaultId,
-        (action, ids): (&'static str, &[ExternalId]),
+        (action, ids, changes): (&'static str, &[ExternalId], Changes),
     ) -> Result<(), Error> {
         let ids: Vec<&str> = ids.iter().map(ExternalId::as_str).collect();
         let entry = Entry {
@@ -120,7 +129,7 @@ impl Platform {
             actor: &caller.actor(),
             action,
             object: vault.to_string(),
-            changes: Changes::default(),
+            changes,
             data: serde_json::json!({ "external_ids": ids }),
         };
         Ok(append(tx, &self.0.seals, entry).await?)
@@ -134,9 +143,15 @@ impl Platform {
         after: [u8; 16],
         limit: u32,
     ) -> Result<Vec<([u8; 16], String)>, Error> {
+        self.guard(caller.organization)?;
         self.vault(caller, vault).await?;
         let mut tx = self.0.db.read().await?;
-        Ok(rows::page(&mut tx, vault, after, limit).await?)
+        let mut page = Vec::new();
+        for sealed in rows::page(&mut tx, vault, after, limit).await? {
+            let allowed = self.open_allowed(caller.organization, sealed)?;
+            page.push((allowed.external_key, allowed.external_id));
+        }
+        Ok(page)
     }
 }
 

@@ -84,11 +84,15 @@ impl Platform {
         };
         let vault = row.vault;
         let mut tx = self.0.db.read().await?;
+        self.follow(&mut tx, vault.organization).await?;
         let Some(found) = wallets::by_id(&mut tx, job.wallet).await? else {
             return Ok(None);
         };
         let wallet = self.open_wallet(&mut tx, found).await?;
-        let waits = wallet.state == WalletState::Pending && vault.gate.mode == GateMode::Hook;
+        // The job's row is not sealed: one that names another vault would let that vault's hook decide.
+        let waits = wallet.vault == vault.id
+            && wallet.state == WalletState::Pending
+            && vault.gate.mode == GateMode::Hook;
         Ok(waits.then_some((vault, wallet)))
     }
 
@@ -168,6 +172,10 @@ impl Platform {
             let found = wallets::lock(tx, job.wallet)
                 .await?
                 .ok_or_else(|| Error::not_found("wallet", job.wallet))?;
+            let organization = found.as_ref().ok().map(|sealed| sealed.value.organization);
+            if let Some(organization) = organization {
+                self.follow(tx, organization).await?;
+            }
             let wallet = self.open_wallet(tx, found).await?;
             // The gate may have become another one while the service thought.
             let vault = self

@@ -11,13 +11,16 @@ mod set;
 use std::collections::HashSet;
 
 use coffer_domain::external_id::ExternalId;
+use coffer_domain::id::{OrganizationId, VaultId};
 use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
+use coffer_store::allow_list::AllowedId;
 use coffer_store::{Sealed, Tx, hook_jobs};
 
 pub use allow_list::AllowListChange;
 pub use set::GateSet;
 
+use crate::seal::refused;
 use crate::{Error, Platform};
 
 impl Platform {
@@ -45,12 +48,29 @@ impl Platform {
         }
         let mut allowed = HashSet::new();
         for sealed in coffer_store::allow_list::among(tx, vault.id, keys).await? {
-            let id = self.0.seals.open(sealed, |id| {
-                format!("the allow-list entry {:?}", id.external_id)
-            })?;
+            let id = self.open_allowed(vault.organization, sealed)?;
             allowed.insert(id.external_key);
         }
         Ok(allowed)
+    }
+
+    /// Seal and generation of an entry; one from before a removal, put back, is refused.
+    pub(crate) fn open_allowed(
+        &self,
+        organization: OrganizationId,
+        sealed: Sealed<AllowedId>,
+    ) -> Result<AllowedId, Error> {
+        let name = |id: &AllowedId| format!("the allow-list entry {:?}", id.external_id);
+        let id = self.0.seals.open(sealed, name)?;
+        let removals = self
+            .0
+            .chains
+            .object_version(organization, &removals_of(id.vault, &id.external_key));
+        if id.generation == removals {
+            Ok(id)
+        } else {
+            Err(refused(name(&id)))
+        }
     }
 
     /// Queues the hook's question about each wallet that was just born pending.
@@ -70,6 +90,11 @@ impl Platform {
             .collect();
         Ok(hook_jobs::add(tx, vault.id, &ids, self.now_ms()).await?)
     }
+}
+
+/// Under this name the audit chain counts how often an id was removed from a vault's list.
+pub(crate) fn removals_of(vault: VaultId, external_key: &[u8; 16]) -> String {
+    format!("allow-list:{vault}:{}", hex::encode(external_key))
 }
 
 pub(crate) fn state_at_birth(mode: GateMode, allowed: bool) -> WalletState {

@@ -139,7 +139,10 @@ impl Platform {
             created_at_ms: self.now_ms(),
             passed_at_ms: None,
         };
-        transact!(self, tx, { Ok(rows::insert(tx, &drill).await?) })?;
+        transact!(self, tx, {
+            let sealed = self.0.seals.seal(drill.clone());
+            Ok(rows::insert(tx, &sealed).await?)
+        })?;
         Ok(challenge)
     }
 
@@ -156,11 +159,22 @@ impl Platform {
         let row = row.filter(|row| row.vault.organization == caller.organization);
         let row = row.ok_or_else(|| Error::not_found("vault", vault))?;
         let mut tx = self.0.db.read().await?;
-        let stored = rows::by_id(&mut tx, drill)
-            .await?
-            .filter(|stored| stored.vault == vault);
+        let stored = rows::by_id(&mut tx, drill).await?;
         let stored = stored.ok_or_else(|| Error::not_found("drill", drill))?;
-        if stored.passed_at_ms.is_some() || self.now_ms() > stored.created_at_ms + VALID_FOR_MS {
+        let stored = self.0.seals.open(stored, |drill| drill.id.to_string())?;
+        if stored.vault != vault {
+            return Err(Error::not_found("drill", drill));
+        }
+        // A drill that was passed and put back would let an old proof stand for a backup lost since.
+        let passed = self
+            .0
+            .chains
+            .object_version(caller.organization, &drill.to_string())
+            > 0;
+        if passed
+            || stored.passed_at_ms.is_some()
+            || self.now_ms() > stored.created_at_ms + VALID_FOR_MS
+        {
             return Err(Error::StateConflict(
                 "this drill is over; start a new one".to_owned(),
             ));
@@ -245,7 +259,7 @@ impl Platform {
                 actor: &caller.actor(),
                 action: "vault.drilled",
                 object: vault.id.to_string(),
-                changes: Changes::version(vault.id, vault.version),
+                changes: Changes::version(vault.id, vault.version).and(drill, 1),
                 data: serde_json::json!({ "drill": drill.to_string(), "samples": samples }),
             };
             append(tx, &self.0.seals, entry).await?;

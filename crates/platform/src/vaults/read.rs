@@ -1,6 +1,5 @@
 //! Reading vaults: sealed, at their latest version, of the caller's organization.
 
-use std::cmp::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use coffer_domain::id::{OrganizationId, VaultId};
@@ -9,14 +8,18 @@ use coffer_store::vaults::{self as rows, VaultRow};
 use coffer_store::{Sealed, Tx};
 
 use super::AccountKeys;
+use crate::freshness::{Versioned, check_complete};
+use crate::transaction::reread;
 use crate::{Caller, Error, Platform};
-
-/// Looks at a row that keeps being overtaken.
-const OVERTAKEN_MAX: u32 = 5;
 
 impl Platform {
     pub async fn vaults(&self, caller: &Caller) -> Result<Vec<Vault>, Error> {
         self.guard(caller.organization)?;
+        reread!(self.try_vaults(caller))
+    }
+
+    async fn try_vaults(&self, caller: &Caller) -> Result<Vec<Vault>, Error> {
+        let known = self.0.chains.known(caller.organization, VaultId::PREFIX);
         let mut tx = self.0.db.read().await?;
         let listed = rows::of_organization(&mut tx, caller.organization).await?;
         drop(tx);
@@ -24,6 +27,9 @@ impl Platform {
         for sealed in listed {
             vaults.push(self.vault(caller, sealed.value.vault.id).await?);
         }
+        // A vault that was hidden would make another one the default, with another gate.
+        let found: Vec<String> = vaults.iter().map(|vault| vault.id.to_string()).collect();
+        check_complete(known, &found)?;
         Ok(vaults)
     }
 
@@ -32,7 +38,7 @@ impl Platform {
         let row = self.read_vault(id).await?;
         let own = row.filter(|row| row.vault.organization == caller.organization);
         own.map(|row| row.vault)
-            .ok_or_else(|| Error::not_found("vault", id))
+            .ok_or_else(|| self.absent(caller.organization, "vault", id))
     }
 
     /// The vault a caller means when it names none: its only one, or the first made.
@@ -53,42 +59,24 @@ impl Platform {
         self.check_version(
             tx,
             row.vault.organization,
-            &row.vault.id.to_string(),
+            Versioned::Vault(row.vault.id),
             row.vault.version,
         )
         .await?;
         Ok(row)
     }
 
-    /// A vault of any organization, in a snapshot of its own. One that a commit has overtaken before it
-    /// could be compared with the audit looks put back, so it is read again before it is refused.
+    /// A vault of any organization, in a snapshot of its own.
     pub(crate) async fn read_vault(&self, id: VaultId) -> Result<Option<VaultRow>, Error> {
-        for _ in 0..OVERTAKEN_MAX {
-            let mut tx = self.0.db.read().await?;
-            let Some(sealed) = rows::by_id(&mut tx, id).await? else {
-                return Ok(None);
-            };
-            let row = self.0.seals.open(sealed, |row| row.vault.id.to_string())?;
-            let (owner, version) = (row.vault.organization, row.vault.version);
-            match self
-                .compare_version(&mut tx, owner, &id.to_string(), version)
-                .await?
-            {
-                Ordering::Equal => return Ok(Some(row)),
-                Ordering::Less => {}
-                Ordering::Greater => break,
-            }
-        }
-        Err(crate::seal::refused(id.to_string()))
+        reread!(self.try_vault(id))
     }
 
-    fn is_overtaken(&self, sealed: &Sealed<VaultRow>) -> bool {
-        let vault = &sealed.value.vault;
-        let latest = self
-            .0
-            .chains
-            .object_version(vault.organization, &vault.id.to_string());
-        latest > vault.version
+    async fn try_vault(&self, id: VaultId) -> Result<Option<VaultRow>, Error> {
+        let mut tx = self.0.db.read().await?;
+        match rows::by_id(&mut tx, id).await? {
+            Some(sealed) => self.open_vault(&mut tx, sealed).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// In a write transaction; for a reader there is [`Self::read_vault`].
@@ -98,13 +86,7 @@ impl Platform {
         organization: OrganizationId,
         id: VaultId,
     ) -> Result<VaultRow, Error> {
-        let mut sealed = rows::by_id(tx, id).await?;
-        if sealed
-            .as_ref()
-            .is_some_and(|sealed| self.is_overtaken(sealed))
-        {
-            sealed = rows::by_id(tx, id).await?;
-        }
+        let sealed = rows::by_id(tx, id).await?;
         self.own_vault(tx, organization, id, sealed).await
     }
 
@@ -127,7 +109,7 @@ impl Platform {
         sealed: Option<Sealed<VaultRow>>,
     ) -> Result<VaultRow, Error> {
         let sealed = sealed.filter(|sealed| sealed.value.vault.organization == organization);
-        let sealed = sealed.ok_or_else(|| Error::not_found("vault", id))?;
+        let sealed = sealed.ok_or_else(|| self.absent(organization, "vault", id))?;
         self.open_vault(tx, sealed).await
     }
 

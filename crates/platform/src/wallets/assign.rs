@@ -3,10 +3,11 @@
 use coffer_domain::address::AddressKinds;
 use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{VaultId, WalletId};
-use coffer_domain::vault::VaultState;
+use coffer_domain::vault::{Vault, VaultState};
 use coffer_domain::wallet::Wallet;
+use coffer_store::Tx;
+use coffer_store::pools::{self, PoolEntry};
 use coffer_store::wallets as rows;
-use coffer_store::{Tx, pools};
 use sha2::{Digest, Sha256};
 
 use crate::audit::{Changes, CreatedWallets, Entry, append};
@@ -68,6 +69,7 @@ impl Platform {
         if let Some(answer) = self.replay(tx, caller, OPERATION, once).await? {
             return Ok(Some(answer));
         }
+        self.follow(tx, caller.organization).await?;
         let key = new.external_id.key(caller.organization);
         let assigned = match rows::by_external_key(tx, &key).await? {
             Some(found) => Assigned {
@@ -99,29 +101,9 @@ impl Platform {
         if vault.state != VaultState::Open {
             return Err(Error::VaultAwaitingDrill(vault.id));
         }
-        let Some(sealed) = pools::take(tx, vault.id).await? else {
+        let Some(entry) = self.pool_entry(tx, caller, vault.id).await? else {
             return Ok(None);
         };
-        let entry = self.0.seals.open(sealed, |entry| {
-            format!("the pool entry {} of {}", entry.index, entry.vault)
-        })?;
-        // What others committed a moment ago counts too.
-        self.0
-            .chains
-            .catch_up(tx, &self.0.seals, caller.organization)
-            .await?;
-        if self
-            .0
-            .chains
-            .wallet_version(caller.organization, vault.id, entry.index)
-            > 0
-        {
-            // An entry that was taken before and put back would give one address to two customers.
-            return Err(crate::seal::refused(format!(
-                "the pool entry {} of {}",
-                entry.index, entry.vault
-            )));
-        }
         let all = rows::unpack_payloads(AddressKinds::ALL, &entry.payloads)?;
         let state = self.born_state(tx, &vault, &new.external_id).await?;
         let wallet = Wallet {
@@ -143,12 +125,58 @@ impl Platform {
             created_at_ms: self.now_ms(),
             version: 1,
         };
+        self.store_assigned(tx, caller, &vault, wallet)
+            .await
+            .map(Some)
+    }
+
+    /// Removes the lowest entry that was never handed out.
+    async fn pool_entry(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        vault: VaultId,
+    ) -> Result<Option<PoolEntry>, Error> {
+        let Some(sealed) = pools::take(tx, vault).await? else {
+            return Ok(None);
+        };
+        let entry = self.0.seals.open(sealed, |entry| {
+            format!("the pool entry {} of {}", entry.index, entry.vault)
+        })?;
+        // What others committed a moment ago counts too.
+        self.0
+            .chains
+            .catch_up(tx, &self.0.seals, caller.organization)
+            .await?;
+        if self
+            .0
+            .chains
+            .wallet_version(caller.organization, vault, entry.index)
+            > 0
+        {
+            // An entry that was taken before and put back would give one address to two customers.
+            return Err(crate::seal::refused(format!(
+                "the pool entry {} of {}",
+                entry.index, entry.vault
+            )));
+        }
+        Ok(Some(entry))
+    }
+
+    /// The wallet, what its gate has to ask, and its audit record.
+    async fn store_assigned(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        vault: &Vault,
+        wallet: Wallet,
+    ) -> Result<Wallet, Error> {
         let sealed = self.0.seals.seal(wallet);
         rows::insert_many(tx, std::slice::from_ref(&sealed)).await?;
-        self.queue_hooks(tx, &vault, std::slice::from_ref(&sealed))
+        self.queue_hooks(tx, vault, std::slice::from_ref(&sealed))
             .await?;
         let digest = Sha256::digest(&sealed.seal).into();
-        let created = CreatedWallets::of(vault.id, std::iter::once(entry.index), digest);
+        let created = CreatedWallets::of(vault.id, std::iter::once(sealed.value.index), digest);
         let record = Entry {
             organization: caller.organization,
             at_ms: self.now_ms(),
@@ -159,12 +187,12 @@ impl Platform {
                 versions: Vec::new(),
                 created: Some(created),
             },
-            data: serde_json::json!({ "state": state.name() }),
+            data: serde_json::json!({ "state": sealed.value.state.name() }),
         };
         append(tx, &self.0.seals, record).await?;
         if coffer_failpoint::hit("pool.take.before_commit", "") == coffer_failpoint::Outcome::Fail {
             return Err(Error::StoreUnavailable("failpoint".to_owned()));
         }
-        Ok(Some(sealed.value))
+        Ok(sealed.value)
     }
 }

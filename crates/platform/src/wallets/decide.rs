@@ -33,6 +33,7 @@ impl Platform {
             let found = rows::lock(tx, id)
                 .await?
                 .ok_or_else(|| Error::not_found("wallet", id))?;
+            self.follow(tx, caller.organization).await?;
             let wallet = self.open_wallet(tx, found).await?;
             if wallet.organization != caller.organization {
                 return Err(Error::not_found("wallet", id));

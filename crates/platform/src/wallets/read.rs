@@ -49,15 +49,21 @@ impl Platform {
         // A row read just before another process changed it looks old; the second look does not.
         for _ in 0..2 {
             let mut tx = self.0.db.read().await?;
+            self.follow(&mut tx, caller.organization).await?;
             let Some(found) = rows::by_id(&mut tx, id).await? else {
                 return Ok(None);
             };
+            // Another organization's wallet is none of the caller's, broken or not. Should it be the caller's
+            // own, moved away by hand, the audit still knows it and the caller is told of a refusal.
+            if matches!(&found, Ok(sealed) if sealed.value.organization != caller.organization) {
+                return Ok(None);
+            }
             last = self.open_wallet(&mut tx, found).await;
             if !matches!(last, Err(Error::Integrity { .. })) {
                 break;
             }
         }
-        Ok(Some(last?).filter(|wallet| wallet.organization == caller.organization))
+        last.map(Some)
     }
 
     pub async fn wallet_by_external_id(
@@ -124,6 +130,7 @@ impl Platform {
             state: filter.state,
         };
         let mut tx = self.0.db.read().await?;
+        self.follow(&mut tx, caller.organization).await?;
         let found = rows::page(&mut tx, caller.organization, &filter, after, limit).await?;
         let full = found.len() == limit as usize;
         let mut page = Page {

@@ -61,6 +61,7 @@ fn router(config: ServerConfig) -> Router {
         Body::from_stream(chunks)
     };
     let slow = || async {
+        // Paced: an endpoint that takes its time.
         tokio::time::sleep(Duration::from_millis(150)).await;
         "slow"
     };
@@ -131,6 +132,7 @@ async fn headers_byte_by_byte_are_cut() {
     let begun = Instant::now();
     let drip = async {
         loop {
+            // Paced: a client that sends a byte now and then.
             tokio::time::sleep(Duration::from_millis(20)).await;
             if socket.write_all(b"a").await.is_err() {
                 break;
@@ -205,6 +207,7 @@ async fn a_client_that_is_still_sending_gets_the_answer_that_refuses_it() {
 async fn an_upload_of_a_byte_now_and_then_is_cut() {
     // Never silent for long, but far below the least rate.
     let chunks = futures_util::stream::unfold((), |()| async {
+        // Paced: a client that sends a byte now and then; the clock is paused.
         tokio::time::sleep(Duration::from_secs(1)).await;
         Some((Ok::<_, std::io::Error>("a"), ()))
     });
@@ -233,6 +236,7 @@ async fn an_answer_that_nobody_reads_is_cut() {
         &format!("GET /endless HTTP/1.1\r\n{CLOSE}\r\n"),
     )
     .await;
+    // Paced: a client that does not read for a while.
     tokio::time::sleep(Duration::from_millis(800)).await;
     let mut read = 0;
     let mut buffer = vec![0; 1 << 20];
@@ -270,7 +274,8 @@ async fn a_stop_lets_requests_finish_until_the_deadline() {
     let slow = send(server.address, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let stuck = send(server.address, "GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let idle = send(server.address, "").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // Paced: the requests are to have arrived; more time does no harm.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     server.stop.cancel();
     assert!(rest(slow).await.contains("slow"));
     assert_eq!(rest(stuck).await, "");

@@ -63,6 +63,25 @@ impl DataDir {
         Ok(())
     }
 
+    /// Held for as long as this process works on batches: two workers of one installation would void each
+    /// other's leases. The system lets go of it when the process ends, however that happens.
+    pub(super) fn lock_for_work(&self) -> anyhow::Result<File> {
+        use rustix::fs::{FlockOperation, flock};
+        let path = self.0.join("worker.lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).with_context(|| {
+            let place = self.0.display();
+            format!("another `coffer serve` works on {place} already; stop it, or give this one --roles api")
+        })?;
+        Ok(file)
+    }
+
     /// This installation's name among those that share a database, made at the first start.
     pub(super) fn instance(&self, entropy: &dyn Entropy) -> anyhow::Result<[u8; 16]> {
         let path = self.0.join("instance");

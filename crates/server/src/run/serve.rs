@@ -69,9 +69,10 @@ async fn with_signer(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let config = options.config;
-    let platform = start_platform(&config, data, Arc::clone(&signer)).await?;
     let serves = config.server.roles.contains(&Role::Api);
     let works = config.server.roles.contains(&Role::Worker);
+    let _working = works.then(|| data.lock_for_work()).transpose()?;
+    let platform = start_platform(&config, data, Arc::clone(&signer)).await?;
     let mut background = JoinSet::new();
     background.spawn(spawn_kept(signer.supervise(stop.clone())));
     background.spawn(spawn_kept(crate::metrics::upkeep(stop.clone())));

@@ -145,6 +145,7 @@ impl Installation {
                 if batch["finished_at"].is_string() {
                     return batch;
                 }
+                // Paced: the pause of a loop under a deadline.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };

@@ -42,6 +42,7 @@ async fn until(client: &Client, path: &str, wanted: impl Fn(u16, &Value) -> bool
             if wanted(answer.status, &answer.json()) {
                 return;
             }
+            // Paced: the pause of a loop under a deadline.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -137,6 +138,7 @@ async fn a_stop_in_the_middle_of_a_batch_loses_nothing() {
     let follower = installation.client.clone();
     let events =
         tokio::spawn(async move { follower.get(&format!("/v1/batches/{id}/events")).await });
+    // Paced: the follower is to be connected; more time does no harm.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let made = installation.stop().await;
     let events = events.await.expect("no panic").text();

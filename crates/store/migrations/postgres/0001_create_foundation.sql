@@ -31,7 +31,8 @@ CREATE TABLE drills (
     vault_id BYTEA NOT NULL REFERENCES vaults (id),
     challenge TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    passed_at BIGINT
+    passed_at BIGINT,
+    seal BYTEA NOT NULL
 );
 
 CREATE TABLE wallets (
@@ -83,6 +84,7 @@ CREATE TABLE batches (
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT,
+    version BIGINT NOT NULL,
     seal BYTEA NOT NULL
 );
 
@@ -143,6 +145,7 @@ CREATE TABLE allow_list (
     vault_id BYTEA NOT NULL REFERENCES vaults (id),
     external_key BYTEA NOT NULL,
     external_id TEXT NOT NULL,
+    generation BIGINT NOT NULL,
     seal BYTEA NOT NULL,
     PRIMARY KEY (vault_id, external_key)
 );
@@ -168,6 +171,7 @@ CREATE TABLE idempotency_keys (
     status BIGINT NOT NULL,
     answer TEXT NOT NULL,
     created_at BIGINT NOT NULL,
+    seal BYTEA NOT NULL,
     PRIMARY KEY (organization_id, caller, operation, idempotency_key)
 );
 

@@ -1,7 +1,7 @@
 //! A real `coffer serve` with its real signer, as processes: made, started, killed, asked over HTTP.
 //!
-//! A [`Template`] is what one `coffer init` made, after a first run has filled the address pool; each run gets a
-//! [`Site`], its copy, so that the same upload has the same indexes, ids and addresses in every run.
+//! A [`Template`] is what one `coffer init` made; each run gets a [`Site`], its copy, so that the same upload
+//! has the same indexes, ids and addresses in every run.
 
 mod api;
 mod process;

@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
-use super::{Api, Server};
 use crate::{Engine, MNEMONIC};
 
 /// The programs under test.
@@ -83,7 +81,7 @@ impl Site {
     }
 }
 
-/// What `coffer init` made, with a full pool, at rest.
+/// What `coffer init` made, at rest.
 pub struct Template {
     site: Site,
     engine: Engine,
@@ -92,7 +90,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Makes one from the test mnemonic and lets a first `coffer serve` fill its pool.
+    /// Makes one from the test mnemonic.
     ///
     /// # Errors
     /// When a program fails.
@@ -124,7 +122,6 @@ impl Template {
             token,
             vault,
         };
-        fill_pool(programs, &site).await?;
         Ok(Self {
             site,
             engine,
@@ -189,28 +186,6 @@ fn init(programs: &Programs, folder: &Path) -> Result<serde_json::Value> {
         );
     }
     serde_json::from_slice(&made.stdout).context("what init printed is no JSON")
-}
-
-/// The pool takes the first indexes. Filled before, it cannot race with an upload for them.
-async fn fill_pool(programs: &Programs, site: &Site) -> Result<()> {
-    let server = Server::start(programs, site, None).await?;
-    let api = Api::new(&server.url, &site.token)?;
-    let path = format!("/v1/pools/{}", site.vault);
-    api.put(&path, &serde_json::json!({ "low": 100, "high": 500 }))
-        .await?;
-    let filled = async {
-        loop {
-            let pool = api.get(&path).await?;
-            if pool["level"].as_u64() >= pool["high"].as_u64() {
-                return anyhow::Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), filled)
-        .await
-        .context("the pool does not fill")??;
-    server.stop().await
 }
 
 fn sqlite_url(folder: &Path) -> String {

@@ -326,6 +326,12 @@ async fn a_paused_batch_rests_and_a_resumed_one_ends(engine: Engine) {
         .await
         .expect("paused");
     assert!(matches!(paused, Answer::Executed(batch) if batch.state == BatchState::Paused));
+    // A chunk that is in hand may still end under a pause; here the signer fails it first.
+    until("no chunk is in hand", || async {
+        let held = "SELECT count(*) FROM batch_chunks WHERE state = 'leased'";
+        (count(&platform, held).await == 0).then_some(())
+    })
+    .await;
     signer.is_back();
     installation.clock.advance_ms(60_000);
     // A younger batch passes the paused one, which is first in line.

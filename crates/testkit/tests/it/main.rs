@@ -2,8 +2,12 @@
 
 mod batches;
 mod drills;
+mod gates;
 mod idempotency;
 mod keys;
+mod organizations;
 mod pool;
 mod scene;
 mod smoke;
+mod store;
+mod tamper;
