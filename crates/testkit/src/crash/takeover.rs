@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::input::Input;
 use super::work::CHAINS;
-use crate::serving::{Api, Programs, Server, Site};
+use crate::serving::{Api, ApiError, Programs, Server, Site};
 
 const WITHIN: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -64,7 +64,15 @@ async fn wait(
 ) -> Result<serde_json::Value> {
     let deadline = Instant::now() + WITHIN;
     loop {
-        let batch = api.get(path).await?;
+        let batch = match api.get(path).await {
+            Ok(batch) => batch,
+            // A server that was stopped found its idle connections timed out.
+            Err(ApiError::NoAnswer(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if ready(&batch) {
             return Ok(batch);
         }
