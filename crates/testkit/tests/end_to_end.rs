@@ -99,7 +99,6 @@ fn customers(rows: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn from_a_file_to_addresses_that_the_oracle_derives_too() {
     let (programs, _template, cli) = Cli::start().await;
     cli.write("customers.csv", customers(2000));
