@@ -85,9 +85,14 @@ async fn create_on_server() -> String {
         .execute(&mut connection)
         .await
         .expect("a database can be made");
-    let (base, query) = server
-        .split_once('?')
-        .map_or((server.as_str(), ""), |(base, query)| (base, query));
+    beside(&server, &name)
+}
+
+/// The URL of the database `name` on the server of another one's URL. Only the last part of the path changes:
+/// the user may well have the same name as the database.
+#[must_use]
+pub fn beside(server: &str, name: &str) -> String {
+    let (base, query) = server.split_once('?').unwrap_or((server, ""));
     let host = base.rsplit_once('/').map_or(base, |(host, _)| host);
     let query = if query.is_empty() {
         String::new()
@@ -95,4 +100,16 @@ async fn create_on_server() -> String {
         format!("?{query}")
     };
     format!("{host}/{name}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_databases_name_changes() {
+        let server = "postgres://postgres:pw@127.0.0.1:5/postgres?sslmode=disable";
+        let expected = "postgres://postgres:pw@127.0.0.1:5/other?sslmode=disable";
+        assert_eq!(beside(server, "other"), expected);
+    }
 }

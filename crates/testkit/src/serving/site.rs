@@ -235,5 +235,5 @@ async fn create_database(server: &str, template: Option<&str>) -> Result<String>
         .execute(&mut connection)
         .await
         .context("a database cannot be made")?;
-    Ok(server.replacen(&format!("/{}", name_of(server)), &format!("/{name}"), 1))
+    Ok(crate::database::beside(server, &name))
 }
