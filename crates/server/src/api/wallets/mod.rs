@@ -2,6 +2,7 @@
 
 mod activate;
 mod create;
+mod decide;
 mod list;
 mod reject;
 mod show;

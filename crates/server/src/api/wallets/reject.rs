@@ -1,16 +1,16 @@
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use coffer_domain::id::WalletId;
-use coffer_domain::wallet::{Decision, Wallet};
+use coffer_domain::wallet::Decision;
 use coffer_platform::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::WalletView;
+use super::decide::decide;
 use crate::access::{Api, Caller, Routes};
-use crate::api::once::{json_fingerprint, once, rendered, reply};
+use crate::api::once::json_fingerprint;
 use crate::http::{IdempotencyKey, JsonBody, PathId};
 use crate::problem::Problem;
 
@@ -35,15 +35,8 @@ pub(crate) async fn reject_wallet(
     JsonBody(body): JsonBody<RejectBody>,
 ) -> Result<Response, Problem> {
     let print = json_fingerprint(&id.to_string(), &body);
-    let wallet = api.platform().wallet(&caller, id).await?;
-    let vault = api.platform().vault(&caller, wallet.vault).await?;
-    let render = move |wallet: &Wallet| rendered(StatusCode::OK, &WalletView::of(wallet, &vault));
-    let once = once(&key, print, &render);
-    let answer = api
-        .platform()
-        .decide_wallet(&caller, id, Decision::Reject, Some(body.reason), once)
-        .await?;
-    reply(answer, &render)
+    let decision = (Decision::Reject, Some(body.reason));
+    decide(&api, &caller, id, decision, (&key, print)).await
 }
 
 pub(super) fn route(routes: Routes) -> Routes {
