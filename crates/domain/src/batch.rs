@@ -3,12 +3,9 @@
 //! Row k (from 1) has the index `first_index + k - 1`, whoever works on it and however often. Rows that
 //! create nothing leave their index unused for ever.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::address::AddressKinds;
 use crate::id::{ApiKeyId, BatchId, OrganizationId, VaultId};
-use crate::vault::{UnknownName, names};
+use crate::vault::names;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchState {

@@ -42,6 +42,14 @@ macro_rules! ids {
                 Self(Uuid::from_bytes(bytes))
             }
 
+            /// A computed id (UUIDv8): the first half of a SHA-256 digest.
+            #[must_use]
+            pub fn from_digest(digest: &[u8; 32]) -> Self {
+                let mut bytes = [0; 16];
+                bytes.copy_from_slice(&digest[..16]);
+                Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+            }
+
             /// The form that the database stores.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {
@@ -91,6 +99,18 @@ ids! {
     BatchId = "bat",
     ApiKeyId = "key",
     DrillId = "drl",
+    /// A chain as one organization watches it: computed from organization and CAIP-2 name.
+    NetworkId = "net",
+    /// An asset of the allow-list: computed from organization and CAIP-19 name.
+    AssetId = "ast",
+    /// Computed from network and movement, so that a block read twice names the same deposit.
+    DepositId = "dep",
+    /// Computed from organization, asset, kind and owner.
+    LedgerAccountId = "lac",
+    /// Computed from organization and source, so that one source posts once.
+    LedgerTransactionId = "ltx",
+    ReconciliationId = "rec",
+    RescanId = "rsc",
 }
 
 impl VaultId {
@@ -103,9 +123,7 @@ impl VaultId {
             .chain_update(attestation_public_key)
             .chain_update(account.to_be_bytes())
             .finalize();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+        Self::from_digest(&digest.into())
     }
 }
 

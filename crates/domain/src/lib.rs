@@ -5,8 +5,16 @@
 //! Types have no serde: the API, the signer's wire and the database rows each own their shape.
 
 pub mod address;
+pub mod asset;
 pub mod batch;
+pub mod block;
+pub mod chain;
+pub mod deposit;
 pub mod external_id;
 pub mod id;
+pub mod ledger;
+pub mod movement;
+pub mod network;
+pub mod sync;
 pub mod vault;
 pub mod wallet;

@@ -1,8 +1,5 @@
 //! A vault: a key tree and its policy. This module holds its tier, its gate and its drill rule.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::address::BitcoinNetwork;
 use crate::id::{OrganizationId, VaultId};
 
@@ -24,19 +21,19 @@ macro_rules! names {
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownName;
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::vault::UnknownName;
 
-            fn from_str(text: &str) -> Result<Self, UnknownName> {
+            fn from_str(text: &str) -> Result<Self, $crate::vault::UnknownName> {
                 match text {
                     $($text => Ok(Self::$variant),)*
-                    _ => Err(UnknownName { what: $what, text: text.chars().take(64).collect(), expected: $expected }),
+                    _ => Err($crate::vault::UnknownName { what: $what, text: text.chars().take(64).collect(), expected: $expected }),
                 }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.name())
             }
         }

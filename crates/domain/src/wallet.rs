@@ -1,12 +1,9 @@
 //! A wallet: one customer's container of addresses, and the states its gate leads it through.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::address::{AddressKinds, AddressPayload};
 use crate::external_id::ExternalId;
 use crate::id::{ApiKeyId, BatchId, OrganizationId, VaultId, WalletId};
-use crate::vault::{UnknownName, names};
+use crate::vault::names;
 
 /// Born pending; active by its vault's gate. Addresses of a wallet that is not active are not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

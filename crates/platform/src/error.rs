@@ -48,6 +48,12 @@ pub enum Error {
     },
     #[error("the signer cannot serve: {0}")]
     Signer(#[from] SignerError),
+    /// Too few nodes of a network answer, or too few agree.
+    #[error("the network's nodes cannot serve: {0}")]
+    Nodes(#[from] coffer_nodes::NodeError),
+    /// The ledger refuses a posting: a defect here, or accounts that were changed outside Coffer.
+    #[error("the ledger refuses: {0}")]
+    Ledger(#[from] coffer_domain::ledger::LedgerError),
     /// The database is down, full or overloaded: try again.
     #[error("the database cannot serve now: {0}")]
     StoreUnavailable(String),
@@ -89,6 +95,9 @@ impl Error {
     /// Whether waiting may cure it. Everything else fails again the same way.
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        if let Self::Nodes(error) = self {
+            return error.is_transient();
+        }
         matches!(
             self,
             Self::StoreUnavailable(_)

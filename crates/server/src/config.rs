@@ -42,12 +42,13 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// What this process does. `api` answers HTTP; `worker` works on batches and pools.
+/// What this process does. `api` answers HTTP; `worker` works on batches and pools; `watcher` follows the chains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Api,
     Worker,
+    Watcher,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -83,7 +84,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
-            roles: vec![Role::Api, Role::Worker],
+            roles: vec![Role::Api, Role::Worker, Role::Watcher],
             max_body_bytes: 4 << 20,
             max_upload_bytes: 1 << 30,
             max_headers: 64,
@@ -139,7 +140,7 @@ impl ServerConfig {
             (
                 !self.roles.is_empty(),
                 "server.roles",
-                "a list of api and worker",
+                "a list of api, worker and watcher",
             ),
         ];
         match rules.iter().find(|(holds, ..)| !holds) {

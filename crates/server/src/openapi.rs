@@ -44,6 +44,17 @@ fn frame() -> OpenApi {
             "vaults",
             "Key trees, their gates, lists, pools and restore drills",
         ),
+        ("networks", "Chains that are watched, and their nodes"),
+        (
+            "assets",
+            "The allow-list of assets; nothing else is credited",
+        ),
+        ("deposits", "Value that arrived at wallets' addresses"),
+        (
+            "ledger",
+            "Double entry: accounts, transactions, entries, balances",
+        ),
+        ("reconciliations", "The ledger compared with the chain"),
         ("audit", "The hash-chained record of every change"),
         ("keys", "API keys"),
         ("service", "How this process fares; no key needed"),
@@ -93,6 +104,13 @@ fn what(scope: Scope) -> &'static str {
         Scope::WalletsActivate => "activate and reject pending wallets",
         Scope::VaultsRead => "see vaults, their gates, lists and pools",
         Scope::VaultsWrite => "change gates, lists and pools, and run restore drills",
+        Scope::NetworksRead => "see networks, assets, their nodes and reconciliations",
+        Scope::NetworksWrite => {
+            "configure networks and assets, pause, resume, rescan and reconcile them"
+        }
+        Scope::DepositsRead => "see deposits",
+        Scope::DepositsWrite => "release and reject held deposits",
+        Scope::LedgerRead => "see ledger accounts, transactions, entries, balances and statements",
         Scope::AuditRead => "read the audit log",
         Scope::KeysWrite => "create, list and revoke API keys",
         Scope::Admin => "everything",

@@ -57,6 +57,7 @@ codes! {
     IntegrityViolation = "integrity_violation", INTERNAL_SERVER_ERROR, "A stored row's seal is broken";
     AuditBroken = "audit_broken", SERVICE_UNAVAILABLE, "The audit log cannot be trusted";
     SignerUnavailable = "signer_unavailable", SERVICE_UNAVAILABLE, "The signer cannot be reached";
+    NodesUnavailable = "nodes_unavailable", SERVICE_UNAVAILABLE, "Too few nodes of the network agree";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The database cannot be reached";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something failed here";
 }

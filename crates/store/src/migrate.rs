@@ -21,7 +21,10 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_create_foundation")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_create_foundation"),
+    migration!(2, "0002_add_ledger_and_chain_sync"),
+];
 
 /// FNV-1a, enough to notice that an applied file was edited.
 fn fingerprint(sql: &str) -> i64 {

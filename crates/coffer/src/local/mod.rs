@@ -79,7 +79,11 @@ fn configure(args: ServeArgs, environment: Environment) -> Result<Config, Failur
     }
     if !args.roles.is_empty() {
         let has = |name: &str| args.roles.iter().any(|role| role == name);
-        let roles = [("api", Role::Api), ("worker", Role::Worker)];
+        let roles = [
+            ("api", Role::Api),
+            ("worker", Role::Worker),
+            ("watcher", Role::Watcher),
+        ];
         let chosen = roles.into_iter().filter(|(name, _)| has(name));
         config.server.roles = chosen.map(|(_, role)| role).collect();
     }

@@ -40,6 +40,8 @@ impl From<Error> for Problem {
                 "the signer cannot serve now; GET /readyz says when it can",
                 error,
             ),
+            Error::Nodes(error) => Self::new(Code::NodesUnavailable, error).retry_after(5),
+            Error::Ledger(error) => Self::internal(error),
             Error::StoreUnavailable(private) | Error::Contended(private) => Self::unavailable(
                 Code::StoreUnavailable,
                 "the database cannot serve now; the same request may be sent again",

@@ -1,0 +1,102 @@
+//! What the platform asks of a network, whatever its family.
+
+use coffer_domain::address::AddressPayload;
+use coffer_domain::asset::AssetKind;
+use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
+use coffer_domain::id::AssetId;
+use coffer_domain::movement::ObservedBlock;
+use futures_util::future::BoxFuture;
+use ruint::aliases::U256;
+
+use crate::NodeError;
+
+/// The addresses that belong to us. Asked millions of times a second; must not block.
+pub trait Watched: Send + Sync {
+    /// May say yes for a stranger's address once in a billion, never no for one of ours.
+    fn contains(&self, address: &AddressPayload) -> bool;
+}
+
+/// An asset to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchedAsset {
+    pub id: AssetId,
+    pub kind: AssetKind,
+}
+
+/// What to look for in a block.
+pub struct Scope<'a> {
+    pub assets: &'a [WatchedAsset],
+    pub watched: &'a dyn Watched,
+}
+
+/// How far the chain has come, as k nodes see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// The highest height that k nodes have reached.
+    pub agreed: BlockHeight,
+    /// The highest that any node claims.
+    pub highest: BlockHeight,
+    /// The highest height that k nodes call final; `None` where the family has no such thing.
+    pub finalized: Option<BlockHeight>,
+}
+
+/// A node as this process sees it. Nodes are named by their number from 1; a URL may hold a secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeStatus {
+    pub number: u32,
+    /// Scheme, host and port; never the path or the query.
+    pub host: String,
+    pub head: Option<BlockHeight>,
+    /// From 0 (every answer bad) to 1.
+    pub health: f64,
+    pub latency_ms: Option<f64>,
+    pub last_error: Option<String>,
+}
+
+/// What a token contract says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    pub decimals: u8,
+    pub symbol: Option<String>,
+}
+
+/// A network's nodes, asked together. Every method believes only what k of them say or what verifies.
+pub trait ChainSource: Send + Sync {
+    /// Checks chain id and genesis of every node; nodes on another chain count as down until they are back.
+    /// Done by itself at every connect; answers the genesis hash that k nodes gave.
+    fn connect(&self) -> BoxFuture<'_, Result<BlockHash, NodeError>>;
+
+    fn heads(&self) -> BoxFuture<'_, Result<Heads, NodeError>>;
+
+    /// The hash that k nodes give for a height; `None` when k nodes say that they have no such block yet.
+    fn agreed_hash(
+        &self,
+        height: BlockHeight,
+    ) -> BoxFuture<'_, Result<Option<BlockHash>, NodeError>>;
+
+    /// The block, verified, with what it brought to watched addresses.
+    fn block<'a>(
+        &'a self,
+        block: BlockRef,
+        scope: &'a Scope<'a>,
+    ) -> BoxFuture<'a, Result<ObservedBlock, NodeError>>;
+
+    /// Balances at the end of a block, in the order of `addresses`, each as k nodes give it.
+    fn balances<'a>(
+        &'a self,
+        at: BlockRef,
+        asset: &'a AssetKind,
+        addresses: &'a [AddressPayload],
+    ) -> BoxFuture<'a, Result<Vec<U256>, NodeError>>;
+
+    /// What k nodes say that a token contract says of itself, at the agreed head.
+    fn token_facts<'a>(
+        &'a self,
+        contract: &'a AddressPayload,
+    ) -> BoxFuture<'a, Result<TokenFacts, NodeError>>;
+
+    /// Returns when a node hinted that a block may be new; never, where no node gives hints.
+    fn hint(&self) -> BoxFuture<'_, ()>;
+
+    fn status(&self) -> Vec<NodeStatus>;
+}
