@@ -4,6 +4,7 @@
 //! A part that is missing is a failure that says what to do, never a test passed over.
 //! Development only; nothing of this is in the product.
 
+pub mod anvil;
 pub mod bench;
 pub mod checker;
 pub mod crash;
@@ -13,6 +14,7 @@ pub mod installation;
 pub mod programs;
 pub mod serving;
 
+pub use anvil::Anvil;
 pub use database::{Engine, TestDatabase};
 pub use faults::FaultySigner;
 pub use installation::{Installation, MNEMONIC, ManualClock};
