@@ -43,6 +43,7 @@ async fn options_take_effect() -> Result<()> {
     );
     assert_eq!(one.block(0).await?["hash"], two.block(0).await?["hash"]);
     one.send_native(&one.accounts[0], SOMEONE, 5).await?;
+    one.reach(1).await?;
     assert_eq!(number(&one.head().await?["timestamp"])?, 1_700_000_012);
     Ok(())
 }
