@@ -161,6 +161,12 @@ impl Anvil {
         Ok(hash.as_str().context("no transaction hash")?.to_owned())
     }
 
+    /// Who gets the priority fees of the blocks from now on: a deposit that no transaction tells of.
+    pub async fn set_coinbase(&self, address: &str) -> Result<()> {
+        self.rpc.call("anvil_setCoinbase", json!([address])).await?;
+        Ok(())
+    }
+
     /// Sets the code at an address, without a transaction.
     pub async fn set_code(&self, address: &str, code: &str) -> Result<()> {
         self.rpc

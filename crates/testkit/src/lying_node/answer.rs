@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::fault::{Fault, Lie};
-use super::fork::{Fork, Shape};
+use super::fork::{Forgery, Fork, Shape};
 use super::state::State;
 use super::{forge, lag};
 use crate::anvil::{Rpc, number};
@@ -78,6 +78,8 @@ impl Teller {
     /// # Errors
     /// When the node behind does not answer.
     pub(super) async fn answer(&self, mut question: Question) -> Result<Value> {
+        let methods: Vec<&str> = question.calls.iter().map(Call::method).collect();
+        self.state.pass(&methods).await;
         let head = self.pretended_head(&question).await?;
         for call in &mut question.calls {
             self.fork.lock().await.rewrite(&mut call.request["params"]);
@@ -192,18 +194,13 @@ impl Teller {
                 _ => {}
             },
             Fault::Genesis => forge::forge_genesis(result),
-            Fault::Fork(from) | Fault::ForgedFork(from) => {
-                let forged = matches!(lie.fault, Fault::ForgedFork(_));
-                let shape = Shape {
-                    from: *from,
-                    forged,
-                    about: lie.about.clone(),
-                };
-                let mut fork = self.fork.lock().await;
-                fork.tell(&self.upstream, shape, result).await?;
+            Fault::Invent(invention) => invention.add_to(result),
+            fault => {
+                if let Some(shape) = shape(fault, about) {
+                    let mut fork = self.fork.lock().await;
+                    fork.tell(&self.upstream, shape, result).await?;
+                }
             }
-            // The rest concerns the whole body or the connection.
-            _ => {}
         }
         Ok(())
     }
@@ -231,4 +228,15 @@ impl Teller {
         }
         answers.remove(0)
     }
+}
+
+/// How a fork differs; `None` for what is no fork, and concerns the whole body or the connection.
+fn shape(fault: &Fault, about: Option<&str>) -> Option<Shape> {
+    let (from, forgery) = match fault {
+        Fault::Fork(from) => (*from, Forgery::Nothing),
+        Fault::ForgedFork(from) => (*from, Forgery::Values(about.map(str::to_owned))),
+        Fault::InventedFork(from, invention) => (*from, Forgery::Invented(invention.clone())),
+        _ => return None,
+    };
+    Some(Shape { from, forgery })
 }

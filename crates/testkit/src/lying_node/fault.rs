@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::invent::Invention;
+
 /// One way in which a node can be wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -32,6 +34,10 @@ pub enum Fault {
     Fork(u64),
     /// The same, and each log's value is larger; the receipts' roots are right for that.
     ForgedFork(u64),
+    /// A Transfer that never was, in the last transaction of each block that has one.
+    Invent(Invention),
+    /// A fork that has it, its receipts' roots and blooms right for that.
+    InventedFork(u64, Invention),
     ChainId(u64),
     /// Block 0 is another one, and its hash fits.
     Genesis,
@@ -85,6 +91,8 @@ impl Fault {
             Self::Ahead(_) => "ahead",
             Self::Fork(_) => "fork",
             Self::ForgedFork(_) => "forged-fork",
+            Self::Invent(_) => "invent",
+            Self::InventedFork(..) => "invented-fork",
             Self::ChainId(_) => "chain-id",
             Self::Genesis => "genesis",
             Self::Error(_) => "error",
@@ -131,6 +139,13 @@ impl FromStr for Fault {
             "ahead" => Self::Ahead(number()?),
             "fork" => Self::Fork(number()?),
             "forged-fork" => Self::ForgedFork(number()?),
+            "invent" => Self::Invent(value.parse()?),
+            "invented-fork" => {
+                let (from, invention) = value
+                    .split_once(':')
+                    .context("invented-fork=HEIGHT:TOKEN:TO:UNITS")?;
+                Self::InventedFork(from.parse()?, invention.parse()?)
+            }
             "chain-id" => Self::ChainId(number()?),
             "genesis" => Self::Genesis,
             "error" => Self::Error(value.parse().context("error needs a code: error=-32005")?),

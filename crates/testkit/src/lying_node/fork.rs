@@ -1,7 +1,6 @@
 //! A liar's own chain: from some height on every block has another hash, and still fits.
 //!
-//! Each header gets other extra data, its parent's new hash, and where values are forged the root of the forged
-//! receipts; then its hash is computed anew. Wherever the node names a block of that part, the new hash stands
+//! Each header gets other extra data, its parent's new hash, and where receipts are forged their root and bloom; then its hash is computed anew. Wherever the node names a block of that part, the new hash stands
 //! instead, and questions by the new hash are answered. Only who compares with other nodes can tell.
 //! Built as asked for, one header request per block; meant for the short chains of tests.
 
@@ -11,7 +10,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::forge;
-use super::header::{header_hash, receipts_root};
+use super::header::{header_hash, receipts_bloom, receipts_root};
+use super::invent::Invention;
 use super::lag::height_of;
 use crate::anvil::Rpc;
 
@@ -27,8 +27,41 @@ pub(super) struct Fork {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) from: u64,
-    pub(super) forged: bool,
-    pub(super) about: Option<String>,
+    pub(super) forgery: Forgery,
+}
+
+/// What is made up besides, consistently.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Forgery {
+    #[default]
+    Nothing,
+    /// Larger values, of all logs or of those about one address.
+    Values(Option<String>),
+    Invented(Invention),
+}
+
+impl Forgery {
+    /// Applied to what lies in blocks from a height on.
+    fn apply(&self, result: &mut Value, from: u64) {
+        let forked = |item: &Value| height_of(item).is_some_and(|height| height >= from);
+        match self {
+            Self::Nothing => {}
+            Self::Values(about) => {
+                let items = match result {
+                    Value::Array(items) => items.as_mut_slice(),
+                    one => std::slice::from_mut(one),
+                };
+                let items = items.iter_mut().filter(|item| forked(item));
+                items.for_each(|item| forge::forge_values(item, about.as_deref()));
+            }
+            Self::Invented(invention) => {
+                let last = result.as_array().and_then(|items| items.last());
+                if last.is_some_and(forked) {
+                    invention.add_to(result);
+                }
+            }
+        }
+    }
 }
 
 impl Fork {
@@ -60,22 +93,14 @@ impl Fork {
         for hash in blocks_named(result, self.shape.from) {
             self.fake(upstream, &hash).await?;
         }
-        if self.shape.forged && !forge::is_block(result) {
-            let items = match &mut *result {
-                Value::Array(items) => items.as_mut_slice(),
-                one => std::slice::from_mut(one),
-            };
-            let from = self.shape.from;
-            let forked = items
-                .iter_mut()
-                .filter(|item| height_of(item).is_some_and(|height| height >= from));
-            forked.for_each(|item| forge::forge_values(item, self.shape.about.as_deref()));
+        if !forge::is_block(result) {
+            self.shape.forgery.apply(result, self.shape.from);
         }
         if let Some(fake) = result["hash"]
             .as_str()
             .and_then(|hash| self.fake_headers.get(hash))
         {
-            for name in ["extraData", "receiptsRoot"] {
+            for name in ["extraData", "receiptsRoot", "logsBloom"] {
                 result[name] = fake[name].clone();
             }
         }
@@ -109,9 +134,12 @@ impl Fork {
         }
         for mut header in missing.into_iter().rev() {
             let hash = header["hash"].as_str().context("a hash")?.to_owned();
-            if self.shape.forged {
-                let receipts = upstream.call("eth_getBlockReceipts", json!([hash])).await?;
-                header["receiptsRoot"] = json!(forged_root(receipts, self.shape.about.as_deref())?);
+            if self.shape.forgery != Forgery::Nothing {
+                let mut receipts = upstream.call("eth_getBlockReceipts", json!([hash])).await?;
+                self.shape.forgery.apply(&mut receipts, self.shape.from);
+                let receipts = receipts.as_array().context("a block without receipts")?;
+                header["receiptsRoot"] = json!(receipts_root(receipts)?);
+                header["logsBloom"] = json!(receipts_bloom(receipts));
             }
             header["extraData"] = json!("0x616e6f74686572");
             let parent = header["parentHash"].as_str().unwrap_or_default();
@@ -125,11 +153,6 @@ impl Fork {
         }
         Ok(())
     }
-}
-
-fn forged_root(mut receipts: Value, about: Option<&str>) -> Result<String> {
-    forge::forge_values(&mut receipts, about);
-    receipts_root(receipts.as_array().context("a block without receipts")?)
 }
 
 /// Hashes of the blocks from this height on that an answer is about.

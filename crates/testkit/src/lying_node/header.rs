@@ -57,6 +57,27 @@ pub fn header_hash(block: &Value) -> Result<String> {
     Ok(text_of(&keccak256(&list(&fields?))))
 }
 
+/// The bloom of 2048 bits over a block's or one receipt's logs: three bits for each address and each topic, from
+/// the first six bytes of its hash.
+#[must_use]
+pub fn receipts_bloom(receipts: &[Value]) -> String {
+    let mut bits = [0; 256];
+    let logs = receipts
+        .iter()
+        .filter_map(|receipt| receipt["logs"].as_array());
+    for log in logs.flatten() {
+        let topics = log["topics"].as_array().into_iter().flatten();
+        let entries = topics.chain([&log["address"]]);
+        for entry in entries.filter_map(|entry| bytes_of(entry).ok()) {
+            for pair in keccak256(&entry)[..6].chunks(2) {
+                let bit = usize::from(u16::from_be_bytes([pair[0], pair[1]]) % 2048);
+                bits[255 - bit / 8] |= 1 << (bit % 8);
+            }
+        }
+    }
+    text_of(&bits)
+}
+
 /// The root of the trie of a block's receipts, as `eth_getBlockReceipts` describes them.
 ///
 /// # Errors

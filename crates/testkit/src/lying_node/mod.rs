@@ -5,6 +5,9 @@
 //! one method, about everything or about one address. Several at once work one after the other, in the order given;
 //! of those that concern the connection, the first wins. Calls in a batch are lied to one by one.
 //!
+//! [`LyingNode::hold`] keeps calls to one method waiting, so that a test can do something between two questions of
+//! the reader it tests, and knows that it came between.
+//!
 //! It counts, by kind, the lies that made a difference: a test that holds up against none proves nothing.
 //!
 //! In a test: [`LyingNode::start`] and [`LyingNode::set`]. By hand: `coffer-testkit lying-node --upstream URL --fault lag=3`.
@@ -21,6 +24,7 @@ mod fault;
 mod forge;
 mod fork;
 mod header;
+mod invent;
 mod lag;
 mod server;
 mod state;
@@ -28,6 +32,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
@@ -36,11 +41,14 @@ use tokio::task::JoinHandle;
 pub use command::{Args, run};
 pub use fault::{Fault, Lie};
 pub use forge::FORGED;
-pub use header::{header_hash, receipts_root};
+pub use header::{header_hash, receipts_bloom, receipts_root};
+pub use invent::Invention;
 
 use crate::anvil::Rpc;
 use answer::Teller;
 use state::State;
+
+const HELD_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running proxy on a loopback port; ends when dropped.
 pub struct LyingNode {
@@ -98,6 +106,25 @@ impl LyingNode {
     /// Passes everything on from now on.
     pub fn be_honest(&self) {
         self.state.set(Vec::new());
+    }
+
+    /// Calls to this method wait from now on, with all others of their batch, until [`Self::release`].
+    pub fn hold(&self, method: &str) {
+        self.state.hold(Some(method.to_owned()));
+    }
+
+    pub fn release(&self) {
+        self.state.hold(None);
+    }
+
+    /// Waits until a call is being held.
+    ///
+    /// # Errors
+    /// When none comes within half a minute.
+    pub async fn held(&self) -> Result<()> {
+        let waiting = self.state.wait_for_held();
+        let waited = tokio::time::timeout(HELD_WITHIN, waiting).await;
+        waited.context("no call to hold came")
     }
 
     /// Lies that made a difference so far, by [`Fault::name`].

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 use super::fault::Lie;
 use crate::crash::Chance;
 
@@ -17,21 +19,32 @@ struct Inner {
 
 /// Shared between the server and whoever holds the handle.
 #[derive(Debug)]
-pub(super) struct State(Mutex<Inner>);
+pub(super) struct State {
+    inner: Mutex<Inner>,
+    /// The method whose calls wait.
+    held: watch::Sender<Option<String>>,
+    /// How many wait now.
+    waiting: watch::Sender<usize>,
+}
 
 impl State {
     pub(super) fn new(seed: u64) -> Self {
-        Self(Mutex::new(Inner {
+        let inner = Inner {
             lies: Vec::new(),
             chance: seed,
             told: BTreeMap::new(),
             asked: BTreeMap::new(),
             requests: 0,
-        }))
+        };
+        Self {
+            inner: Mutex::new(inner),
+            held: watch::Sender::new(None),
+            waiting: watch::Sender::new(0),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set(&self, lies: Vec<Lie>) {
@@ -77,5 +90,31 @@ impl State {
         let mut inner = self.lock();
         inner.requests += 1;
         inner.requests.is_multiple_of(2)
+    }
+
+    pub(super) fn hold(&self, method: Option<String>) {
+        self.held.send_replace(method);
+    }
+
+    /// Comes back at once unless one of the methods is held.
+    pub(super) async fn pass(&self, methods: &[&str]) {
+        let held = |method: &Option<String>| {
+            method
+                .as_deref()
+                .is_some_and(|method| methods.contains(&method))
+        };
+        let mut gate = self.held.subscribe();
+        if !held(&gate.borrow_and_update()) {
+            return;
+        }
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        // The sender lives as long as `self`.
+        let _ = gate.wait_for(|method| !held(method)).await;
+        self.waiting.send_modify(|waiting| *waiting -= 1);
+    }
+
+    pub(super) async fn wait_for_held(&self) {
+        let mut waiting = self.waiting.subscribe();
+        let _ = waiting.wait_for(|waiting| *waiting > 0).await;
     }
 }

@@ -176,3 +176,14 @@ async fn multicall_reads_many_balances_of_an_old_block() -> Result<()> {
     assert_eq!((word(8), word(10)), (0, 0));
     Ok(())
 }
+
+#[tokio::test]
+async fn whoever_makes_the_block_is_paid() -> Result<()> {
+    let anvil = start().await?;
+    anvil.set_coinbase(SOMEONE).await?;
+    let fields = json!({ "to": anvil.accounts[1], "value": "0x1", "maxPriorityFeePerGas": "0x5" });
+    anvil.send(&anvil.accounts[0], fields).await?;
+    anvil.mine(1).await?;
+    assert_eq!(anvil.balance(SOMEONE).await?, 21_000 * 5);
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use coffer_testkit::anvil::{Anvil, Mining, Options};
-use coffer_testkit::lying_node::{header_hash, receipts_root};
+use coffer_testkit::lying_node::{header_hash, receipts_bloom, receipts_root};
 use serde_json::json;
 
 use super::OURS;
@@ -30,8 +30,10 @@ async fn hashes_and_roots_agree_with_the_node() -> Result<()> {
         assert_eq!(block["transactions"].as_array().map(Vec::len), Some(count));
         let receipts = json!([block["hash"]]);
         let receipts = anvil.rpc().call("eth_getBlockReceipts", receipts).await?;
-        let root = receipts_root(receipts.as_array().context("receipts")?)?;
+        let receipts = receipts.as_array().context("receipts")?;
+        let root = receipts_root(receipts)?;
         assert_eq!(block["receiptsRoot"], root, "{count} receipts");
+        assert_eq!(block["logsBloom"], receipts_bloom(receipts));
         assert_eq!(block["hash"], header_hash(&block)?);
     }
     let genesis = anvil.block(0).await?;

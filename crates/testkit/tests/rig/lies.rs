@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use coffer_testkit::anvil::{Arg, MULTICALL3, RpcError, number};
-use coffer_testkit::lying_node::{FORGED, Fault, Lie, header_hash, receipts_root};
+use coffer_testkit::lying_node::{
+    FORGED, Fault, Invention, Lie, header_hash, receipts_bloom, receipts_root,
+};
 use serde_json::{Value, json};
 
 use super::{DEPOSITS, OTHER, OURS, Scene};
@@ -247,6 +249,7 @@ async fn walk(scene: &Scene) -> Result<Vec<Value>> {
             .await?;
         let receipts = receipts.as_array().context("receipts")?;
         assert_eq!(block["receiptsRoot"], receipts_root(receipts)?);
+        assert_eq!(block["logsBloom"], receipts_bloom(receipts));
         assert!(
             receipts
                 .iter()
@@ -299,6 +302,68 @@ async fn a_fork_is_consistent_in_itself() -> Result<()> {
     // It follows a reorganization of the true chain.
     scene.anvil.reorg(3, &[]).await?;
     assert_eq!(walk(&scene).await?.len(), truth.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deposit_is_invented() -> Result<()> {
+    let scene = Scene::new().await?;
+    let invention = || Invention {
+        token: scene.token.address.clone(),
+        to: OURS.to_owned(),
+        units: 5_000,
+    };
+    let fault = Fault::Invent(invention());
+    let receipts = json!([scene.hash]);
+    let (truth, lie) = scene.both(fault, "eth_getBlockReceipts", receipts).await?;
+    let log = &lie[3]["logs"][0];
+    assert_eq!(
+        (count(&truth[3]["logs"]), number(&log["data"])?),
+        (0, 5_000)
+    );
+    assert_eq!(
+        (&log["logIndex"], &log["transactionHash"]),
+        (&json!("0x2"), &truth[3]["transactionHash"])
+    );
+
+    scene.node.set(Fault::InventedFork(DEPOSITS, invention()));
+    let chain = walk(&scene).await?;
+    let block = &chain[DEPOSITS as usize];
+    let receipts = scene
+        .rpc
+        .call("eth_getBlockReceipts", json!([block["hash"]]))
+        .await?;
+    assert_eq!(number(&receipts[3]["logs"][0]["data"])?, 5_000);
+    assert_eq!(receipts[3]["logs"][0]["blockHash"], block["hash"]);
+    let logs = scene
+        .rpc
+        .call("eth_getLogs", json!([{ "blockHash": block["hash"] }]))
+        .await?;
+    assert_eq!((count(&logs), number(&logs[2]["data"])?), (3, 5_000));
+    let told = scene.node.told();
+    assert_eq!((told["invent"], told["invented-fork"] > 0), (1, true));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reorganization_comes_between_two_questions() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.node.hold("eth_getBlockReceipts");
+    let block = scene
+        .rpc
+        .call("eth_getBlockByHash", json!([scene.hash, false]))
+        .await?;
+    assert_eq!(block["hash"], scene.hash);
+    let question = scene.rpc.call("eth_getBlockReceipts", json!([scene.hash]));
+    let between = async {
+        scene.node.held().await?;
+        scene.anvil.reorg(6, &[]).await?;
+        scene.node.release();
+        anyhow::Ok(())
+    };
+    let (receipts, between) = tokio::join!(question, between);
+    between?;
+    assert_eq!(receipts?, Value::Null);
     Ok(())
 }
 
