@@ -11,10 +11,12 @@ pub mod crash;
 pub mod database;
 pub mod faults;
 pub mod installation;
+pub mod lying_node;
 pub mod programs;
 pub mod serving;
 
 pub use anvil::Anvil;
 pub use database::{Engine, TestDatabase};
 pub use faults::FaultySigner;
+pub use lying_node::LyingNode;
 pub use installation::{Installation, MNEMONIC, ManualClock};

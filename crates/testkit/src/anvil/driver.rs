@@ -1,5 +1,7 @@
 //! What a test makes the chain do.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
@@ -12,6 +14,8 @@ pub struct Placed {
     pub block: u64,
 }
 
+const REACH_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Enough for any contract of the tests that is not asked to flood.
 pub(super) const GAS: u128 = 3_000_000;
 /// 20 gwei, far above the base fee of a chain that is nearly empty.
@@ -66,6 +70,21 @@ impl Anvil {
     pub async fn height(&self) -> Result<u64> {
         let height = number(&self.rpc.call("eth_blockNumber", json!([])).await?)?;
         Ok(u64::try_from(height)?)
+    }
+
+    /// Waits until the head is as high: the node that mines by itself does so after it has answered.
+    pub async fn reach(&self, height: u64) -> Result<()> {
+        let deadline = Instant::now() + REACH_WITHIN;
+        while self.height().await? < height {
+            if Instant::now() > deadline {
+                bail!(
+                    "there is no block {height} after {} s",
+                    REACH_WITHIN.as_secs()
+                );
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// A block by height, its transactions as hashes.
@@ -140,6 +159,12 @@ impl Anvil {
             .call("eth_sendRawTransaction", json!([raw]))
             .await?;
         Ok(hash.as_str().context("no transaction hash")?.to_owned())
+    }
+
+    /// Who gets the priority fees of the blocks from now on: a deposit that no transaction tells of.
+    pub async fn set_coinbase(&self, address: &str) -> Result<()> {
+        self.rpc.call("anvil_setCoinbase", json!([address])).await?;
+        Ok(())
     }
 
     /// Sets the code at an address, without a transaction.

@@ -14,6 +14,10 @@
 //!   also for blocks thousands deep. There is no `debug_getRawHeader`, `debug_getRawReceipts` or `eth_getHeaderByHash`.
 //! - A block that was dropped is *unknown* afterwards: block, receipts and its transactions are `null`, logs by its
 //!   hash fail with -32000 "unknown block", state and traces with -32001 "Resource not found".
+//! - In traces a frame below a reverted one bears no error of its own: it counts only if none above it has `error`.
+//!   DELEGATECALL frames repeat the value of the call they stand in and move nothing; SELFDESTRUCT is a frame with the
+//!   value it gives away; CREATE and CREATE2 bear the endowment, `to` being the new contract.
+//! - Fees of a block's maker appear in no trace, and withdrawals (EIP-4895) cannot be made here.
 //! - `anvil_reorg` keeps the head's height and exchanges the blocks below it; empty ones get new hashes, too.
 //!   Transactions that were dropped are gone, not pending; those that were pending stay so. A signed transaction may
 //!   be given to it, or sent again later: it re-appears with the same hash in another block. Several for one block

@@ -18,7 +18,7 @@ pub enum Mining {
     /// When the test says so.
     #[default]
     Manual,
-    /// One for each transaction.
+    /// One for each transaction, a moment after it was taken: see [`Anvil::reach`].
     Instant,
     /// One each so many seconds.
     Every(u64),

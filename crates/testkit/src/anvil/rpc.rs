@@ -58,8 +58,19 @@ impl Rpc {
     /// # Errors
     /// When no whole answer comes.
     pub async fn post(&self, body: &Value) -> Result<(u16, String)> {
-        let request = self.client.post(&self.url).json(body);
-        let answer = request.send().await.context("no answer")?;
+        self.post_bytes(serde_json::to_vec(body)?).await
+    }
+
+    /// The same with any bytes as the body.
+    ///
+    /// # Errors
+    /// When no whole answer comes.
+    pub async fn post_bytes(&self, body: Vec<u8>) -> Result<(u16, String)> {
+        let request = self
+            .client
+            .post(&self.url)
+            .header("content-type", "application/json");
+        let answer = request.body(body).send().await.context("no answer")?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await.context("half an answer")?))
     }

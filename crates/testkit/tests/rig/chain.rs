@@ -43,6 +43,7 @@ async fn options_take_effect() -> Result<()> {
     );
     assert_eq!(one.block(0).await?["hash"], two.block(0).await?["hash"]);
     one.send_native(&one.accounts[0], SOMEONE, 5).await?;
+    one.reach(1).await?;
     assert_eq!(number(&one.head().await?["timestamp"])?, 1_700_000_012);
     Ok(())
 }
@@ -173,5 +174,16 @@ async fn multicall_reads_many_balances_of_an_old_block() -> Result<()> {
     let word = |at: usize| words[at * 32 + 31];
     assert_eq!((word(1), word(4), word(6), word(7)), (2, 1, 32, 9));
     assert_eq!((word(8), word(10)), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_makes_the_block_is_paid() -> Result<()> {
+    let anvil = start().await?;
+    anvil.set_coinbase(SOMEONE).await?;
+    let fields = json!({ "to": anvil.accounts[1], "value": "0x1", "maxPriorityFeePerGas": "0x5" });
+    anvil.send(&anvil.accounts[0], fields).await?;
+    anvil.mine(1).await?;
+    assert_eq!(anvil.balance(SOMEONE).await?, 21_000 * 5);
     Ok(())
 }
