@@ -9,6 +9,7 @@
 
 pub mod allow_list;
 pub mod api_keys;
+pub mod assets;
 pub mod audit;
 pub mod batches;
 pub mod bulk;
@@ -20,9 +21,11 @@ mod error;
 pub mod hook_jobs;
 pub mod idempotency;
 mod migrate;
+pub mod networks;
 pub mod organizations;
 pub mod pools;
 mod row;
+pub mod units;
 pub mod vaults;
 pub mod versions;
 pub mod wallets;
