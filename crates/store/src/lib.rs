@@ -21,6 +21,7 @@ pub mod drills;
 mod error;
 pub mod hook_jobs;
 pub mod idempotency;
+pub mod ledger;
 mod migrate;
 pub mod organizations;
 pub mod pools;
