@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use coffer_domain::address::{AddressKind, AddressKinds, AddressPayload};
-use coffer_domain::chain::ChainFamily;
+use coffer_domain::chain::{ChainFamily, ChainId};
 use coffer_domain::id::{VaultId, WalletId};
 use coffer_domain::network::Network;
 
@@ -65,9 +65,9 @@ fn stretches(vaults: &[(VaultId, u32)], from: u64, budget: u64) -> (Vec<Stretch>
     (taken, if until < total { until } else { 0 })
 }
 
-/// The kind of address that a network's chain pays to; `None` for a family that is not served.
-pub(crate) fn kind_of(network: &Network) -> Option<AddressKind> {
-    network.chain.family().map(|family| match family {
+/// The kind of address that a chain pays to; `None` for a family that is not served.
+pub(crate) fn kind_of(chain: &ChainId) -> Option<AddressKind> {
+    chain.family().map(|family| match family {
         ChainFamily::Evm => AddressKind::Evm,
     })
 }
@@ -75,7 +75,7 @@ pub(crate) fn kind_of(network: &Network) -> Option<AddressKind> {
 impl Platform {
     /// The addresses of the network's next round.
     pub(super) async fn targets(&self, network: &Network) -> Result<Targets, Error> {
-        let kind = kind_of(network)
+        let kind = kind_of(&network.chain)
             .ok_or_else(|| Error::StateConflict(format!("{} is not served", network.chain)))?;
         let rows = self.vaults_of(network.organization).await?;
         let mut vaults: Vec<(VaultId, u32)> = rows
