@@ -38,6 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use addresses::WatchedSets;
+pub(crate) use coverage::Verified;
 pub use coverage::{Coverage, CoveredBlock};
 pub use coffer_store::progress::Progress;
 pub use coffer_store::rescans::Rescan;
