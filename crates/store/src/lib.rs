@@ -9,6 +9,7 @@
 
 pub mod allow_list;
 pub mod api_keys;
+pub mod assets;
 pub mod audit;
 pub mod batches;
 pub mod blocks;
@@ -23,6 +24,7 @@ pub mod hook_jobs;
 pub mod idempotency;
 pub mod ledger;
 mod migrate;
+pub mod networks;
 pub mod organizations;
 pub mod pools;
 pub mod progress;

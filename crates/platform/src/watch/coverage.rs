@@ -8,6 +8,7 @@ use coffer_domain::id::NetworkId;
 use coffer_store::blocks::{self, BlockRow};
 use coffer_store::Tx;
 
+use crate::networks::{Coverage, Progress};
 use crate::{Caller, Error, Platform};
 
 /// Rows read in one query.
@@ -15,17 +16,6 @@ const PAGE: u32 = 1000;
 
 /// Verifying begins again this far below the tip, so that a reorganization does not make it begin at the first.
 const KEPT_BELOW_TIP: u64 = 256;
-
-/// What the coverage record shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Coverage {
-    pub first: Option<BlockHeight>,
-    pub last: Option<BlockHeight>,
-    pub blocks: u64,
-    /// Every row is as it was stored, each names the one before it as its parent, none is missing, and the
-    /// last is the tip.
-    pub unbroken: bool,
-}
 
 /// One line of the coverage record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,26 +51,26 @@ impl From<BlockRow> for CoveredBlock {
 }
 
 impl Platform {
-    /// Proves the record from its first block to the tip. `unbroken` is false as well before the first block.
-    pub async fn coverage(&self, caller: &Caller, network: NetworkId) -> Result<Coverage, Error> {
-        self.network(caller, network).await?;
+    /// Proves the record from its first block to the tip: every row is as it was stored, each names the one
+    /// before it as its parent, none is missing, and the last is the tip. `None` before the first block.
+    pub(crate) async fn coverage(&self, network: NetworkId) -> Result<Option<Coverage>, Error> {
         let mut tx = self.0.db.read().await?;
         let tip = self.progress_in(&mut tx, network).await?.tip;
         let first = blocks::first_height(&mut tx, network).await?;
         let (Some(tip), Some(first)) = (tip, first) else {
-            return Ok(Coverage::default());
+            return Ok(None);
         };
         let unbroken = match self.linked(&mut tx, network, first, tip).await {
             Ok(linked) => linked,
             Err(Error::Integrity { .. }) => false,
             Err(other) => return Err(other),
         };
-        Ok(Coverage {
-            first: Some(first),
-            last: Some(tip.height),
+        Ok(Some(Coverage {
+            first,
+            last: tip.height,
             blocks: (tip.height.0 + 1).saturating_sub(first.0),
             unbroken,
-        })
+        }))
     }
 
     async fn linked(
@@ -163,14 +153,15 @@ impl Platform {
             .collect()
     }
 
-    /// How far a network was followed.
-    pub async fn progress(
-        &self,
-        caller: &Caller,
-        network: NetworkId,
-    ) -> Result<coffer_store::progress::Progress, Error> {
-        self.network(caller, network).await?;
+    /// How far a network was followed; `None` before its first block.
+    pub(crate) async fn progress(&self, network: NetworkId) -> Result<Option<Progress>, Error> {
         let mut tx = self.0.db.read().await?;
-        self.progress_in(&mut tx, network).await
+        let progress = self.progress_in(&mut tx, network).await?;
+        Ok((progress.version > 0).then_some(Progress {
+            height: progress.tip.map(|tip| tip.height),
+            hash: progress.tip.map(|tip| tip.hash),
+            finalized_height: progress.finalized,
+            updated_at_ms: progress.updated_at_ms,
+        }))
     }
 }

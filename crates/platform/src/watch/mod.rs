@@ -39,8 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use addresses::WatchedSets;
 pub(crate) use coverage::Verified;
-pub use coverage::{Coverage, CoveredBlock};
-pub use coffer_store::progress::Progress;
+pub use coverage::CoveredBlock;
 pub use coffer_store::rescans::Rescan;
 pub use set::{Full, Place, WatchedSet};
 pub(crate) use store::{Planned, Record};
