@@ -49,14 +49,22 @@ pub(super) fn scope_of(assets: &[Asset]) -> Vec<WatchedAsset> {
     let listed = assets
         .iter()
         .filter(|asset| asset.state != AssetState::Disabled);
-    let mut scope: Vec<_> = listed
+    watched_assets(listed)
+}
+
+/// As a source is told of them, in the order of their ids.
+pub(super) fn watched_assets<'a>(
+    assets: impl IntoIterator<Item = &'a Asset>,
+) -> Vec<WatchedAsset> {
+    let mut watched: Vec<_> = assets
+        .into_iter()
         .map(|asset| WatchedAsset {
             id: asset.id,
             kind: asset.kind,
         })
         .collect();
-    scope.sort_unstable_by_key(|asset| asset.id);
-    scope
+    watched.sort_unstable_by_key(|asset| asset.id);
+    watched
 }
 
 /// The assets whose breakers let deposits through.
@@ -145,7 +153,7 @@ impl Platform {
         let block = ready.block.block;
         let progress = self.lock_progress(tx, id).await?;
         let network = self.network_in(tx, id).await?;
-        let assets = self.asset_rows(tx, id).await?;
+        let assets = self.asset_rows(tx, &network).await?;
         if let Some(why) = stale(&network, &progress, &assets, ready) {
             return Ok((Applied::Stale(why), Vec::new()));
         }

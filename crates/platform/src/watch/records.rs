@@ -194,10 +194,8 @@ impl Platform {
 
     /// One network of whichever organization, as `tx` sees it.
     pub(crate) async fn network_in(&self, tx: &mut Tx, id: NetworkId) -> Result<Network, Error> {
-        let networks = self.network_rows(tx).await?;
-        networks
-            .into_iter()
-            .find(|network| network.id == id)
-            .ok_or_else(|| Error::not_found("network", id))
+        let sealed = coffer_store::networks::by_id(tx, id).await?;
+        let sealed = sealed.ok_or_else(|| Error::not_found("network", id))?;
+        self.open_network(tx, sealed).await
     }
 }
