@@ -7,6 +7,7 @@
 //! seconds on a fresh machine; whatever is heavy is done by running other programs. What it starts
 //! it also stops, however it ends itself: see `process::Guarded`.
 
+mod chain;
 mod check;
 mod demo;
 mod postgres;
