@@ -5,6 +5,7 @@
 //! Development only; nothing of this is in the product.
 
 pub mod bench;
+pub mod chain_checker;
 pub mod checker;
 pub mod crash;
 pub mod database;
