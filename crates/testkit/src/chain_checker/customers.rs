@@ -160,8 +160,8 @@ fn sum_of<'a>(own: &'a mut Totals, deposit: &DepositRow) -> &'a mut U256 {
     }
 }
 
-fn owners(tables: &Tables, mut books: HashMap<Owner<'_>, Books>, report: &mut Report) {
-    let mut judge = |owner: Owner<'_>, own: Books, right: Totals| {
+fn owners<'a>(tables: &'a Tables, mut books: HashMap<Owner<'a>, Books>, report: &mut Report) {
+    let mut judge = |owner: Owner<'a>, own: Books, right: Totals| {
         let lines = [
             ("has", own.customer, right.credited),
             ("has pending", own.pending, right.detected),
