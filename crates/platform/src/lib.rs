@@ -18,6 +18,7 @@ mod error;
 mod freshness;
 mod gates;
 mod idempotency;
+pub mod ledger;
 mod pools;
 mod seal;
 mod transaction;

@@ -134,6 +134,7 @@ CREATE TABLE ledger_transactions (
     legs BYTEA NOT NULL,
     at BIGINT NOT NULL,
     hash BYTEA NOT NULL,
+    seal BYTEA NOT NULL,
     PRIMARY KEY (organization_id, seq)
 );
 
@@ -162,7 +163,8 @@ CREATE TABLE ledger_heads (
     organization_id BYTEA NOT NULL PRIMARY KEY REFERENCES organizations (id),
     seq BIGINT NOT NULL,
     at BIGINT NOT NULL,
-    hash BYTEA NOT NULL
+    hash BYTEA NOT NULL,
+    seal BYTEA NOT NULL
 );
 
 CREATE TABLE reconciliations (

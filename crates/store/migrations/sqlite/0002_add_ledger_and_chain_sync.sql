@@ -134,6 +134,7 @@ CREATE TABLE ledger_transactions (
     legs BLOB NOT NULL,
     at BIGINT NOT NULL,
     hash BLOB NOT NULL,
+    seal BLOB NOT NULL,
     PRIMARY KEY (organization_id, seq)
 );
 
@@ -162,7 +163,8 @@ CREATE TABLE ledger_heads (
     organization_id BLOB NOT NULL PRIMARY KEY REFERENCES organizations (id),
     seq BIGINT NOT NULL,
     at BIGINT NOT NULL,
-    hash BLOB NOT NULL
+    hash BLOB NOT NULL,
+    seal BLOB NOT NULL
 );
 
 CREATE TABLE reconciliations (
