@@ -1,11 +1,13 @@
-//! Every change of the ledger lies under an audit record.
+//! Every change lies under an audit record: each ledger transaction, each block that brought a deposit, each block
+//! that was taken back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::report::{Check, Report};
 use super::tables::Tables;
+use super::values::{name, short};
 
 /// A record says how far the ledger had come with it: number and hash of the last transaction.
 struct Mark {
@@ -21,11 +23,13 @@ pub(super) fn check(tables: &Tables, report: &mut Report) {
         hashes.insert(key, hex::encode(&row.hash));
     }
     let mut ends: HashMap<&[u8], i64> = HashMap::new();
+    let mut blocks = Blocks::default();
     for row in &tables.audit {
         let Ok(payload) = serde_json::from_str::<Value>(&row.payload) else {
             report.problem(Check::Audit, format!("audit record {} is no JSON", row.seq));
             continue;
         };
+        blocks.take(&row.object, &row.action, &payload["data"]["block"]["hash"]);
         let mut marks = Vec::new();
         collect(row.seq, &payload, &mut marks);
         let end = ends.entry(&row.organization).or_insert(0);
@@ -34,6 +38,15 @@ pub(super) fn check(tables: &Tables, report: &mut Report) {
             *end = mark.ledger_seq.max(*end);
         }
     }
+    blocks.judge(tables, report);
+    heads(tables, (&hashes, &ends), report);
+}
+
+fn heads(
+    tables: &Tables,
+    (hashes, ends): (&HashMap<(&[u8], i64), String>, &HashMap<&[u8], i64>),
+    report: &mut Report,
+) {
     for (organization, seq, hash) in &tables.heads {
         let last = hashes.get(&(organization.as_slice(), *seq));
         let empty = *seq == 0;
@@ -67,6 +80,59 @@ pub(super) fn check(tables: &Tables, report: &mut Report) {
             Check::Ledger,
             "an organization has transactions and no head".to_owned(),
         );
+    }
+}
+
+/// Network and hash of the blocks that records name.
+#[derive(Default)]
+struct Blocks {
+    undone: HashMap<(String, String), usize>,
+    others: HashSet<(String, String)>,
+}
+
+impl Blocks {
+    fn take(&mut self, network: &str, action: &str, hash: &Value) {
+        let Some(hash) = hash.as_str() else { return };
+        let key = (network.to_owned(), hash.to_owned());
+        if action == "block.undone" {
+            *self.undone.entry(key).or_default() += 1;
+        } else {
+            self.others.insert(key);
+        }
+    }
+
+    fn judge(mut self, tables: &Tables, report: &mut Report) {
+        for (network, hash) in &tables.orphaned {
+            let key = (name("net", network), short(hash));
+            match self.undone.get_mut(&key) {
+                Some(left) if *left > 0 => *left -= 1,
+                _ => report.problem(
+                    Check::Audit,
+                    format!(
+                        "block {} was taken back, and no audit record says so",
+                        key.1
+                    ),
+                ),
+            }
+        }
+        if self.undone.values().any(|left| *left > 0) {
+            report.problem(
+                Check::Audit,
+                "audit records name blocks taken back that are not on record".to_owned(),
+            );
+        }
+        for deposit in &tables.deposits {
+            let key = (name("net", &deposit.network), short(&deposit.hash));
+            if !self.others.contains(&key) {
+                report.problem(
+                    Check::Audit,
+                    format!(
+                        "no audit record names the block of {}",
+                        name("dep", &deposit.id)
+                    ),
+                );
+            }
+        }
     }
 }
 

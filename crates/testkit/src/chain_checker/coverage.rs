@@ -173,11 +173,11 @@ pub(super) fn counts(tables: &Tables, network: &NetworkRow, chain: &Chain, repor
             );
         }
         let deposits = live.get(&row.height).copied().unwrap_or(0);
-        if deposits > row.movements {
+        if deposits != row.movements {
             report.problem(
                 Check::Coverage,
                 format!(
-                    "{}: block {} brought {deposits} deposits and says {} movements",
+                    "{}: block {} has {deposits} deposits and says {} movements",
                     network.chain, row.height, row.movements
                 ),
             );

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use ruint::aliases::U256;
+use sha2::{Digest, Sha256};
 
 use super::report::{Check, Report};
 use super::tables::{AccountRow, EntryRow, Sums, Tables, TransactionRow};
@@ -135,14 +136,13 @@ fn transactions(tables: &Tables, problems: &mut Vec<String>) {
         .collect();
     let mut pending: HashMap<&[u8], Vec<Line>> = HashMap::new();
     let mut ids = HashSet::new();
-    let mut expected: HashMap<&[u8], i64> = HashMap::new();
+    let mut ends: HashMap<&[u8], (i64, &[u8])> = HashMap::new();
     for row in &tables.transactions {
         let text = format!("ledger transaction {} ({})", row.seq, row.source_id);
-        let next = expected.entry(&row.organization).or_insert(1);
-        if row.seq != *next {
-            problems.push(format!("{text} stands where number {next} belongs"));
+        let end = ends.entry(&row.organization).or_insert((0, &[0; 32]));
+        if row.seq != end.0 + 1 {
+            problems.push(format!("{text} follows on number {}", end.0));
         }
-        *next = row.seq + 1;
         if !ids.insert((&row.id, &row.organization)) {
             problems.push(format!("{text} is there twice"));
         }
@@ -150,6 +150,10 @@ fn transactions(tables: &Tables, problems: &mut Vec<String>) {
             .remove(&(row.organization.as_slice(), row.seq))
             .unwrap_or_default();
         own.sort_by_key(|entry| entry.leg);
+        if hash_of(row, &own, end.1)[..] != row.hash {
+            problems.push(format!("{text} has another hash"));
+        }
+        *end = (row.seq, &row.hash);
         legs(row, &own, &assets, (&text, problems));
         resolved(row, &own, &mut pending, (&text, problems));
     }
@@ -159,6 +163,45 @@ fn transactions(tables: &Tables, problems: &mut Vec<String>) {
             entries.len()
         ));
     }
+}
+
+/// SHA-256 over tag, the hash before, organization, number, id, asset, time; source kind, source id and phase with
+/// their lengths; what it resolves; and of each entry account, version, side, phase and five amounts of 32 bytes.
+fn hash_of(row: &TransactionRow, own: &[&EntryRow], previous: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let text = |hash: &mut Sha256, text: &str| {
+        hash.update((text.len() as u32).to_be_bytes());
+        hash.update(text.as_bytes());
+    };
+    hash.update(b"coffer ledger transaction v1");
+    hash.update(previous);
+    hash.update(&row.organization);
+    hash.update(row.seq.to_be_bytes());
+    hash.update(&row.id);
+    hash.update(&row.asset);
+    hash.update(row.at.to_be_bytes());
+    for part in [&row.source_kind, &row.source_id, &row.phase] {
+        text(&mut hash, part);
+    }
+    hash.update(row.resolves.as_deref().unwrap_or(&[0; 16]));
+    hash.update((own.len() as u32).to_be_bytes());
+    for entry in own {
+        hash.update(&entry.account);
+        hash.update(entry.version.to_be_bytes());
+        hash.update([u8::from(entry.side == "credit")]);
+        text(&mut hash, &entry.phase);
+        let sums = entry.sums;
+        for amount in [
+            entry.units,
+            sums.posted_debits,
+            sums.posted_credits,
+            sums.pending_debits,
+            sums.pending_credits,
+        ] {
+            hash.update(amount.to_be_bytes::<32>());
+        }
+    }
+    hash.finalize().into()
 }
 
 /// Account, side, amount.

@@ -57,6 +57,8 @@ pub struct Report {
     pub deposits: BTreeMap<String, usize>,
     /// Blocks that a reorganization took back.
     pub orphaned: usize,
+    /// Deposits that more than one block has included.
+    pub returned: usize,
     /// Custody positions that were compared with the chain.
     pub positions: usize,
     /// Differences that a tripped breaker accounts for.
@@ -76,7 +78,12 @@ impl Report {
             entries: tables.entries.len(),
             accounts: tables.accounts.len(),
             deposits,
-            orphaned: tables.orphaned,
+            orphaned: tables.orphaned.len(),
+            returned: tables
+                .deposits
+                .iter()
+                .filter(|row| row.inclusion > 1)
+                .count(),
             ..Self::default()
         }
     }
@@ -121,12 +128,13 @@ impl fmt::Display for Report {
         let states: Vec<String> = states.collect();
         writeln!(
             f,
-            "deposits: {}; blocks taken back: {}",
+            "deposits: {}; {} of them taken in more than once; {} blocks taken back",
             if states.is_empty() {
                 "none".to_owned()
             } else {
                 states.join(", ")
             },
+            self.returned,
             self.orphaned
         )?;
         writeln!(

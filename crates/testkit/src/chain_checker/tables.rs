@@ -162,7 +162,8 @@ pub(super) struct Tables {
     pub progress: Vec<Progress>,
     /// By network and height.
     pub blocks: Vec<BlockRow>,
-    pub orphaned: usize,
+    /// Network and hash of those that were taken back.
+    pub orphaned: Vec<(Bytes, Bytes)>,
     pub deposits: Vec<DepositRow>,
     pub accounts: Vec<AccountRow>,
     /// By organization and number.
@@ -199,7 +200,11 @@ pub(super) async fn read(url: &str) -> Result<Tables> {
         assets: assets(&mut db).await?,
         progress: progress(&mut db).await?,
         blocks: blocks(&mut db).await?,
-        orphaned: rows!(db, "SELECT height FROM orphaned_blocks", (i64,)).len(),
+        orphaned: rows!(
+            db,
+            "SELECT network_id, hash FROM orphaned_blocks",
+            (Bytes, Bytes)
+        ),
         deposits: deposits(&mut db).await?,
         accounts: accounts(&mut db).await?,
         transactions: transactions(&mut db).await?,

@@ -140,7 +140,10 @@ impl Run {
         if deep {
             return self.deep().await;
         }
-        let depth = 1 + self.chance.between(0, DEPTH).min(self.chance.between(0, DEPTH));
+        let depth = 1 + self
+            .chance
+            .between(0, DEPTH)
+            .min(self.chance.between(0, DEPTH));
         let height = self.scene.anvil.height().await?;
         self.reorg(depth.min(height - self.base())).await?;
         self.maybe_kill().await?;
@@ -231,7 +234,9 @@ impl Run {
             let block = self.scene.anvil.block(height).await?;
             for hash in block["transactions"].as_array().into_iter().flatten() {
                 let hash = hash.as_str().unwrap_or_default();
-                let Some(sent) = self.sent.get(hash) else { continue };
+                let Some(sent) = self.sent.get(hash) else {
+                    continue;
+                };
                 match senders.iter_mut().find(|(from, _)| *from == sent.from) {
                     Some((_, list)) => list.push(sent.clone()),
                     None => senders.push((sent.from.clone(), vec![sent.clone()])),
@@ -289,7 +294,8 @@ impl Run {
         // Finality has to have come as far as the reorganization will go.
         self.scene.anvil.mine(FINALITY + CONFIRMATIONS).await?;
         self.scene.caught_up().await?;
-        self.reorg(FINALITY + 1 + self.chance.between(1, 4)).await?;
+        let depth = FINALITY + 1 + self.chance.between(1, 4);
+        self.reorg(depth).await?;
         self.scene.anvil.mine(1).await?;
         let path = self.scene.network.clone();
         let frozen = self
@@ -297,21 +303,34 @@ impl Run {
             .host
             .wait(&path, PATIENCE, |network| network["state"] == "frozen")
             .await?;
-        ensure!(frozen["reason"].is_string(), "frozen without a reason: {frozen}");
+        ensure!(
+            frozen["reason"].is_string(),
+            "frozen without a reason: {frozen}"
+        );
         self.tally.freezes += 1;
         let resume = format!("{path}/resume");
         let reason = json!({ "reason": "looked at the chain" });
         let key = |who: &str| format!("resume-{who}-{}", self.tally.freezes);
         let (first, second) = (key("first"), key("second"));
-        let half = self.scene.host.post(&resume, &reason, (&first, None)).await?;
-        ensure!(half["state"] == "frozen", "one person resumed a frozen network");
+        let half = self
+            .scene
+            .host
+            .post(&resume, &reason, (&first, None))
+            .await?;
+        ensure!(
+            half["state"] == "frozen",
+            "one person resumed a frozen network"
+        );
         let token = self.scene.second.clone();
         let whole = self
             .scene
             .host
             .post(&resume, &reason, (&second, Some(&token)))
             .await?;
-        ensure!(whole["state"] == "active", "two people did not resume: {whole}");
+        ensure!(
+            whole["state"] == "active",
+            "two people did not resume: {whole}"
+        );
         self.scene.caught_up().await?;
         Ok(())
     }

@@ -165,7 +165,9 @@ impl Scene {
         let hash = head["hash"].clone();
         let path = self.network.clone();
         self.host
-            .wait(&path, PATIENCE, |network| network["progress"]["hash"] == hash)
+            .wait(&path, PATIENCE, |network| {
+                network["progress"]["hash"] == hash
+            })
             .await
     }
 
