@@ -29,6 +29,11 @@ pub enum Error {
     StateConflict(String),
     #[error("the caller who created a wallet cannot activate or reject it; use another API key")]
     SameActor,
+    /// One person cannot resume a frozen network.
+    #[error(
+        "a frozen network is resumed by two people; the second needs another API key than the first"
+    )]
+    SecondPerson,
     #[error(
         "vault {0} issues no address before its first passed restore drill; run `coffer vault drill {0}`"
     )]

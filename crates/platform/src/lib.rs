@@ -8,6 +8,7 @@
 //! Entry points: [`Platform`] for use cases, [`Platform::run_workers`] for the background.
 
 mod api_keys;
+mod assets;
 pub mod audit;
 pub mod batches;
 pub mod bootstrap;
@@ -18,7 +19,11 @@ mod error;
 mod freshness;
 mod gates;
 mod idempotency;
+<<<<<<< HEAD
 pub mod ledger;
+=======
+mod networks;
+>>>>>>> networks
 mod pools;
 mod seal;
 mod transaction;
@@ -35,18 +40,21 @@ use coffer_store::idempotency::IdempotencyScope;
 use coffer_store::{Db, organizations};
 
 pub use api_keys::{ApiKey, IssuedApiKey, NewApiKey};
+pub use assets::{AddedAsset, AssetChange, AssetFilter, NewAsset};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once};
+pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
 pub use pools::Pool;
 pub use vaults::{Drilled, NewVault};
 pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
 pub use workers::WorkerSettings;
 
 use audit::{AnchorFile, Chains};
+use networks::Sources;
 use seal::SealKeys;
 use vaults::{AccountKeys, Derivation};
 
@@ -60,6 +68,8 @@ pub struct Parts {
     pub anchor: AnchorFile,
     /// The same across restarts of this installation; leases of an earlier run are voided by it.
     pub instance: [u8; 16],
+    /// Opens the connections to chain nodes.
+    pub sources: Arc<dyn SourceFactory>,
 }
 
 struct Inner {
@@ -71,6 +81,7 @@ struct Inner {
     instance: [u8; 16],
     seals: SealKeys,
     chains: Chains,
+    sources: Sources,
     derivation: Derivation,
     /// Decrypted account keys, by vault.
     accounts: Mutex<HashMap<VaultId, Arc<AccountKeys>>>,
@@ -99,6 +110,7 @@ impl Platform {
             anchor: parts.anchor,
             instance: parts.instance,
             chains: Chains::default(),
+            sources: Sources::new(parts.sources),
             derivation: Derivation::default(),
             accounts: Mutex::default(),
             uploads: Mutex::default(),

@@ -9,6 +9,7 @@
 
 pub mod allow_list;
 pub mod api_keys;
+pub mod assets;
 pub mod audit;
 pub mod batches;
 pub mod bulk;
@@ -21,6 +22,7 @@ pub mod hook_jobs;
 pub mod idempotency;
 pub mod ledger;
 mod migrate;
+pub mod networks;
 pub mod organizations;
 pub mod pools;
 mod row;
