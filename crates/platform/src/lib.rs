@@ -19,11 +19,8 @@ mod error;
 mod freshness;
 mod gates;
 mod idempotency;
-<<<<<<< HEAD
 pub mod ledger;
-=======
 mod networks;
->>>>>>> networks
 mod pools;
 mod seal;
 mod transaction;

@@ -97,7 +97,7 @@ pub(super) async fn reorgs(bin_dir: Option<PathBuf>, args: ReorgArgs) -> Result<
             if round.is_multiple_of(25) {
                 println!(
                     "round {round}: {} sent, {} dropped, {} taken in elsewhere, {} replaced",
-                    tally.sent, tally.dropped, tally.moved, tally.replaced
+                    tally.fates.sent, tally.fates.dropped, tally.fates.moved, tally.fates.replaced
                 );
             }
         };

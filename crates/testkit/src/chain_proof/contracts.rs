@@ -149,7 +149,7 @@ impl Run {
     /// Ether that no plain transaction brings.
     async fn native(&mut self) -> Result<()> {
         let asset = self.native.clone();
-        let sender = self.scene.sender.clone();
+        let sender = self.scene.payer.sender.clone();
         let to = self.fresh("a plain transaction", Some((&asset, SENT)));
         self.scene
             .anvil
@@ -209,7 +209,7 @@ impl Run {
     /// Listed tokens whose logs say what happens.
     async fn honest_tokens(&mut self) -> Result<()> {
         let asset = self.token.clone();
-        let token = self.scene.token.clone();
+        let token = self.scene.payer.token.clone();
         let to = self.fresh("Token.transfer", Some((&asset, SENT)));
         self.transfer(&token, &to).await?;
         let to = self.fresh("Token.mint", Some((&asset, SENT)));
@@ -271,7 +271,7 @@ impl Run {
 
     /// Contracts that do something with a listed token, or pretend to.
     async fn around_a_listed_token(&mut self) -> Result<()> {
-        let (token, asset) = (self.scene.token.clone(), self.token.clone());
+        let (token, asset) = (self.scene.payer.token.clone(), self.token.clone());
         let named = |to: &str| {
             [
                 Arg::address(&token.address),

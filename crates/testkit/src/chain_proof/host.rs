@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::serving::{Api, ApiError, Died, Programs, Server, Site};
@@ -80,12 +79,6 @@ impl Host {
         match self.server.take() {
             Some((server, _)) => server.stop().await,
             None => Ok(()),
-        }
-    }
-
-    pub(super) fn signal(&self, signal: Signal) {
-        if let Some((server, _)) = &self.server {
-            server.signal(signal);
         }
     }
 

@@ -117,7 +117,7 @@ pub async fn run(options: &Options, tell: &(impl Fn(&Tally) + Sync)) -> Result<T
 fn kinds(scene: &Scene, head: u64) -> Vec<Lie> {
     let from = head.max(1);
     let invention = Invention {
-        token: scene.token.address.clone(),
+        token: scene.payer.token.address.clone(),
         to: scene.wallets[0].address.clone(),
         units: 77_000_000,
     };
@@ -181,7 +181,7 @@ impl Run {
 
     async fn deposits(&mut self) -> Result<()> {
         for _ in 0..self.chance.between(1, 4) {
-            let fields = self.scene.deposit(&mut self.chance)?;
+            let fields = self.scene.payer.deposit(&mut self.chance)?;
             let from = self.scene.anvil.accounts[1].clone();
             self.scene.anvil.send(&from, fields).await?;
             self.tally.sent += 1;

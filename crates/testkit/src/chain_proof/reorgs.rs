@@ -5,14 +5,13 @@
 //! sender and nonce. What was dropped may be sent again rounds later. Every fiftieth round goes deeper than
 //! finality: the network has to freeze, and goes on when two people say so.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::driver::{Driver, Fates};
 use super::scene::{CONFIRMATIONS, Ground, PATIENCE, Scene};
-use crate::anvil::{Placed, keccak256};
 use crate::chain_checker::Report;
 use crate::crash::Chance;
 
@@ -41,11 +40,7 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Tally {
     pub rounds: u32,
-    pub sent: u32,
-    pub dropped: u32,
-    pub moved: u32,
-    pub replaced: u32,
-    pub sent_again: u32,
+    pub fates: Fates,
     pub kills: u32,
     pub failpoints: u32,
     pub freezes: u32,
@@ -61,11 +56,11 @@ impl std::fmt::Display for Tally {
              again; {} kills, {} deaths at failpoints, {} freezes",
             self.rounds,
             self.took.as_secs_f64(),
-            self.sent,
-            self.dropped,
-            self.moved,
-            self.replaced,
-            self.sent_again,
+            self.fates.sent,
+            self.fates.dropped,
+            self.fates.moved,
+            self.fates.replaced,
+            self.fates.sent_again,
             self.kills,
             self.failpoints,
             self.freezes
@@ -74,20 +69,10 @@ impl std::fmt::Display for Tally {
     }
 }
 
-#[derive(Clone)]
-struct Sent {
-    from: String,
-    nonce: u128,
-    raw: String,
-}
-
 struct Run {
     scene: Scene,
     chance: Chance,
-    /// By transaction hash, all that was ever signed.
-    sent: HashMap<String, Sent>,
-    /// Dropped by a reorganization, and not seen since.
-    lost: Vec<Sent>,
+    driver: Driver,
     tally: Tally,
 }
 
@@ -101,8 +86,7 @@ pub async fn run(options: &Options, tell: &(impl Fn(u32, &Tally) + Sync)) -> Res
     let mut run = Run {
         scene,
         chance: Chance::new(options.seed),
-        sent: HashMap::new(),
-        lost: Vec::new(),
+        driver: Driver::default(),
         tally: Tally::default(),
     };
     for round in 1..=options.rounds {
@@ -110,6 +94,7 @@ pub async fn run(options: &Options, tell: &(impl Fn(u32, &Tally) + Sync)) -> Res
             .await
             .with_context(|| format!("round {round} of seed {}", options.seed))?;
         run.tally.rounds = round;
+        run.tally.fates = run.driver.fates;
         tell(round, &run.tally);
     }
     run.tally.report = run.scene.judged().await?;
@@ -122,9 +107,13 @@ pub async fn run(options: &Options, tell: &(impl Fn(u32, &Tally) + Sync)) -> Res
 
 impl Run {
     async fn round(&mut self, round: u32) -> Result<()> {
-        self.send_again().await?;
+        let anvil = &self.scene.anvil;
+        self.driver.send_again(anvil, &mut self.chance).await?;
         for account in 0..self.chance.between(1, 5) {
-            self.send(account as usize).await?;
+            let (scene, chance) = (&self.scene, &mut self.chance);
+            self.driver
+                .send(&scene.anvil, &scene.payer, (chance, account as usize + 1))
+                .await?;
             if self.chance.between(0, 3) == 0 {
                 self.scene.anvil.mine(1).await?;
             }
@@ -156,47 +145,6 @@ impl Run {
         6
     }
 
-    async fn send(&mut self, account: usize) -> Result<()> {
-        let fields = self.scene.deposit(&mut self.chance)?;
-        let from = self.scene.anvil.accounts[account + 1].clone();
-        let sent = self.signed(&from, fields, None).await?;
-        let hash = self.scene.anvil.send_raw(&sent.raw).await?;
-        self.sent.insert(hash, sent);
-        self.tally.sent += 1;
-        Ok(())
-    }
-
-    async fn signed(&self, from: &str, mut fields: Value, nonce: Option<u128>) -> Result<Sent> {
-        let anvil = &self.scene.anvil;
-        let nonce = match nonce {
-            Some(nonce) => nonce,
-            None => anvil.nonce(from).await?,
-        };
-        fields["nonce"] = json!(format!("{nonce:#x}"));
-        Ok(Sent {
-            from: from.to_owned(),
-            nonce,
-            raw: anvil.sign(from, fields).await?,
-        })
-    }
-
-    /// Some of what was dropped comes again, if nothing has taken its place.
-    async fn send_again(&mut self) -> Result<()> {
-        for sent in std::mem::take(&mut self.lost) {
-            let next = self.scene.anvil.nonce(&sent.from).await?;
-            if sent.nonce < next {
-                continue;
-            }
-            if sent.nonce == next && self.chance.between(0, 3) == 0 {
-                self.scene.anvil.send_raw(&sent.raw).await?;
-                self.tally.sent_again += 1;
-            } else if sent.nonce > next || self.chance.between(0, 2) == 0 {
-                self.lost.push(sent);
-            }
-        }
-        Ok(())
-    }
-
     async fn maybe_kill(&mut self) -> Result<()> {
         if self.chance.between(0, 4) != 0 {
             return Ok(());
@@ -222,71 +170,10 @@ impl Run {
         if depth == 0 {
             return Ok(());
         }
-        let placed = self.fates(depth).await?;
-        self.scene.anvil.reorg(depth, &placed).await
-    }
-
-    /// What comes into the new blocks. Of each sender a run of nonces without a gap, in order.
-    async fn fates(&mut self, depth: u64) -> Result<Vec<Placed>> {
-        let head = self.scene.anvil.height().await?;
-        let mut senders: Vec<(String, Vec<Sent>)> = Vec::new();
-        for height in head - depth + 1..=head {
-            let block = self.scene.anvil.block(height).await?;
-            for hash in block["transactions"].as_array().into_iter().flatten() {
-                let hash = hash.as_str().unwrap_or_default();
-                let Some(sent) = self.sent.get(hash) else {
-                    continue;
-                };
-                match senders.iter_mut().find(|(from, _)| *from == sent.from) {
-                    Some((_, list)) => list.push(sent.clone()),
-                    None => senders.push((sent.from.clone(), vec![sent.clone()])),
-                }
-            }
-        }
-        // Another order of senders is another place in the block, and another log index.
-        if self.chance.between(0, 2) == 0 {
-            senders.reverse();
-        }
-        let mut placed = Vec::new();
-        for (_, list) in senders {
-            self.fate_of(list, depth, &mut placed).await?;
-        }
-        placed.sort_by_key(|placed: &Placed| placed.block);
-        Ok(placed)
-    }
-
-    async fn fate_of(
-        &mut self,
-        list: Vec<Sent>,
-        depth: u64,
-        placed: &mut Vec<Placed>,
-    ) -> Result<()> {
-        let mut block = 0;
-        let mut gone = false;
-        for sent in list {
-            let fate = self.chance.between(0, 6);
-            if gone || fate == 0 {
-                gone = true;
-                self.tally.dropped += 1;
-                self.lost.push(sent);
-                continue;
-            }
-            block = self.chance.between(block, depth);
-            let raw = if fate == 1 {
-                let fields = self.scene.deposit(&mut self.chance)?;
-                let other = self.signed(&sent.from, fields, Some(sent.nonce)).await?;
-                let bytes = hex::decode(other.raw.trim_start_matches("0x"))?;
-                let hash = format!("0x{}", hex::encode(keccak256(&bytes)));
-                self.sent.insert(hash, other.clone());
-                self.tally.replaced += 1;
-                other.raw
-            } else {
-                self.tally.moved += 1;
-                sent.raw
-            };
-            placed.push(Placed { raw, block });
-        }
-        Ok(())
+        let (scene, chance) = (&self.scene, &mut self.chance);
+        self.driver
+            .reorg(&scene.anvil, &scene.payer, (chance, depth))
+            .await
     }
 
     /// Deeper than finality: frozen, until two different people have said that it goes on.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::driver::Payer;
 use super::host::Host;
 use crate::Engine;
-use crate::anvil::{self, Anvil, Arg, Contract, hex_number};
+use crate::anvil::{self, Anvil};
 use crate::chain_checker;
-use crate::crash::{Chance, Input};
+use crate::crash::Input;
 use crate::lying_node::LyingNode;
 use crate::serving::{Programs, Template};
 
@@ -43,9 +44,7 @@ pub(super) struct Scene {
     pub(super) network: String,
     /// A second administrator's key.
     pub(super) second: String,
-    pub(super) token: Contract,
-    /// Sends on what it is given, by an internal call.
-    pub(super) sender: Contract,
+    pub(super) payer: Payer,
     template: Template,
     calls: u64,
 }
@@ -53,10 +52,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) async fn set(ground: &Ground) -> Result<Self> {
         let anvil = Anvil::start(&anvil::Options::default()).await?;
-        let token = anvil.deploy_token("USDX", 6, u128::MAX / 2).await?;
-        let sender = anvil.deploy("NativeSender", &[]).await?;
-        anvil.deploy_multicall3().await?;
-        share_out(&anvil, &token).await?;
+        let payer = Payer::set_up(&anvil).await?;
         let mut nodes = Vec::new();
         for _ in 0..3 {
             nodes.push(LyingNode::start(anvil.url()).await?);
@@ -72,8 +68,7 @@ impl Scene {
             wallets: Vec::new(),
             network: String::new(),
             second: String::new(),
-            token,
-            sender,
+            payer,
             template,
             calls: 0,
         };
@@ -81,7 +76,7 @@ impl Scene {
         scene.add_network(ground.finality).await?;
         let native = "slip44:60".to_owned();
         scene.add_asset(&native, "ETH", 18).await?;
-        let token = format!("erc20:{}", scene.token.address);
+        let token = format!("erc20:{}", scene.payer.token.address);
         scene.add_asset(&token, "USDX", 6).await?;
         Ok(scene)
     }
@@ -109,6 +104,8 @@ impl Scene {
             });
         }
         ensure!(self.wallets.len() == count as usize, "wallets are missing");
+        let addresses = self.wallets.iter().map(|wallet| wallet.address.clone());
+        self.payer.wallets = addresses.collect();
         let api = self.host.alive().await?;
         self.second = api.create_key("second", &["admin"]).await?;
         Ok(())
@@ -195,37 +192,4 @@ impl Scene {
         let Host { site, .. } = self.host;
         self.template.discard(site).await;
     }
-
-    pub(super) fn wallet(&self, chance: &mut Chance) -> String {
-        let at = chance.between(0, self.wallets.len() as u64) as usize;
-        self.wallets[at].address.clone()
-    }
-
-    /// The fields of a transaction that brings something to a wallet: plainly, by an internal call, or as a token.
-    pub(super) fn deposit(&self, chance: &mut Chance) -> Result<Value> {
-        let to = self.wallet(chance);
-        let units = u128::from(chance.between(1, 1_000_000_000));
-        match chance.between(0, 3) {
-            0 => Ok(json!({ "to": to, "value": hex_number(units) })),
-            1 => {
-                let mut request = self.sender.request("send", &[Arg::address(&to)])?;
-                request["value"] = json!(hex_number(units));
-                Ok(request)
-            }
-            _ => self
-                .token
-                .request("transfer", &[Arg::address(&to), Arg::Uint(units)]),
-        }
-    }
-}
-
-/// Every account of the node gets tokens to send.
-async fn share_out(anvil: &Anvil, token: &Contract) -> Result<()> {
-    let owner = anvil.accounts[0].clone();
-    for account in &anvil.accounts[1..] {
-        anvil
-            .transfer(token, &owner, account, 1_000_000_000_000_000)
-            .await?;
-    }
-    anvil.mine(1).await
 }
