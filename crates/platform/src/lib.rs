@@ -14,6 +14,7 @@ pub mod batches;
 pub mod bootstrap;
 mod caller;
 mod clock;
+mod deposits;
 mod doctor;
 mod error;
 mod freshness;
@@ -26,6 +27,7 @@ mod seal;
 mod transaction;
 mod vaults;
 mod wallets;
+mod watch;
 mod workers;
 
 use std::collections::HashMap;
@@ -40,6 +42,7 @@ pub use api_keys::{ApiKey, IssuedApiKey, NewApiKey};
 pub use assets::{AddedAsset, AssetChange, AssetFilter, NewAsset};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
+pub use deposits::{DepositCursor, DepositFilter, DepositPage, DepositView};
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use gates::{AllowListChange, GateSet};
@@ -48,6 +51,9 @@ pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, Sou
 pub use pools::Pool;
 pub use vaults::{Drilled, NewVault};
 pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
+pub use watch::{
+    CoveredBlock, Followed, Full, Place, Rescan, WatchedSet, WatcherSettings,
+};
 pub use workers::WorkerSettings;
 
 use audit::{AnchorFile, Chains};
@@ -84,6 +90,10 @@ struct Inner {
     accounts: Mutex<HashMap<VaultId, Arc<AccountKeys>>>,
     /// Uploads under way, by idempotency key.
     uploads: Mutex<HashMap<IdempotencyScope, BatchId>>,
+    /// The addresses watched, by organization and kind.
+    watched: watch::WatchedSets,
+    /// How far the coverage records were verified.
+    verified: watch::Verified,
     /// Told when a chunk may have become due, so that workers need not poll for it.
     work: tokio::sync::Notify,
 }
@@ -111,6 +121,8 @@ impl Platform {
             derivation: Derivation::default(),
             accounts: Mutex::default(),
             uploads: Mutex::default(),
+            watched: watch::WatchedSets::default(),
+            verified: watch::Verified::default(),
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();

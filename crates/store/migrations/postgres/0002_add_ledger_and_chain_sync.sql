@@ -218,6 +218,8 @@ CREATE TABLE rescans (
     blocks_differing BIGINT NOT NULL,
     deposits_found BIGINT NOT NULL,
     deposits_unexplained BIGINT NOT NULL,
+    -- What it waits for.
+    reason TEXT,
     requested_by BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     finished_at BIGINT
