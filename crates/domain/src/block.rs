@@ -50,7 +50,7 @@ impl BlockHeight {
     /// Confirmations of a block here when the head is at `head`: 1 for the head itself, 0 above it.
     #[must_use]
     pub fn confirmations_at(self, head: Self) -> u64 {
-        (head.0 + 1).saturating_sub(self.0)
+        head.0.saturating_add(1).saturating_sub(self.0)
     }
 }
 

@@ -6,6 +6,9 @@
 //! network; the ledger follows every change of a deposit in the same step.
 //! Deliberately not here: nodes, storage, time. `platform` and the simulator drive the same functions.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use crate::block::{BlockHash, BlockHeight, BlockRef};
@@ -171,10 +174,27 @@ impl Change {
         self.deposits.push(outcome.deposit);
         Ok(())
     }
+
+    /// Sums only grow, so a token without measure can bring more than 256 bits count, be it by being reorganized
+    /// again and again. That must not stop the network: such a deposit is rejected, and since the ledger has
+    /// nothing of it, reconciliation trips the asset's breaker.
+    fn take_inclusion(&mut self, book: &mut Book, outcome: Outcome) -> Result<Deposit, SyncError> {
+        let deposit = outcome.deposit.clone();
+        match self.take(book, outcome) {
+            Ok(()) => Ok(deposit),
+            Err(SyncError::Ledger(LedgerError::Overflow { .. })) => {
+                let deposit = deposit.uncountable();
+                self.deposits.push(deposit.clone());
+                Ok(deposit)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Takes a block: its movements become deposits. `known` are the deposits of its movements that exist, each
-/// of which must be retracted; `attribute` says whose a movement is, or `None` if nobody's of ours.
+/// of which must be retracted; the book has the accounts of every movement's own asset, which may be another one
+/// than that of the known deposit; `attribute` says whose a movement is, or `None` if nobody's of ours.
 pub fn include(
     place: Place,
     block: &ObservedBlock,
@@ -192,17 +212,14 @@ pub fn include(
             Some(deposit) if deposit.state != DepositState::Retracted => {
                 return Err(SyncError::IncludedTwice(id));
             }
-            Some(deposit) => deposit.reinclude(
-                block.block,
-                (movement.face_units, movement.gained_units),
-                attribution.verdict,
-                place.now_ms,
-            )?,
+            Some(deposit) => {
+                deposit.reinclude(block.block, movement, attribution.verdict, place.now_ms)?
+            }
             None => first_seen(place, block.block, movement, attribution.wallet)
                 .detect(attribution.verdict),
         };
-        known.insert(id, outcome.deposit.clone());
-        change.take(book, outcome)?;
+        let deposit = change.take_inclusion(book, outcome)?;
+        known.insert(id, deposit);
     }
     Ok(change)
 }

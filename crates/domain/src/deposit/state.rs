@@ -6,6 +6,7 @@ use super::{Deposit, DepositState};
 use crate::block::BlockRef;
 use crate::id::LedgerTransactionId;
 use crate::ledger::{Leg, Phase, Posting, RulePhase, Side, Source, SourceKind, Transaction, rule};
+use crate::movement::Movement;
 
 /// What is decided about a deposit at first sight.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +46,22 @@ impl Deposit {
         self.included(verdict)
     }
 
-    /// A retracted deposit whose transaction came again, in `block`, with what it gained there.
+    /// A retracted deposit whose transaction came again, in `block`. Only its identity is the same: run in
+    /// another block, a contract may send another asset, or for somebody else, as the same part.
     pub fn reinclude(
         mut self,
         block: BlockRef,
-        (face_units, units): (U256, U256),
+        movement: &Movement,
         verdict: Verdict,
         now_ms: i64,
     ) -> Result<Outcome, TransitionError> {
         self.expect(&[DepositState::Retracted], "included again")?;
         self.block = block;
         self.inclusion += 1;
-        self.face_units = face_units;
-        self.units = units;
+        self.asset = movement.asset;
+        self.from = movement.from;
+        self.face_units = movement.face_units;
+        self.units = movement.gained_units;
         self.touch(now_ms);
         Ok(self.included(verdict))
     }
@@ -84,6 +88,14 @@ impl Deposit {
             deposit: self,
             postings,
         }
+    }
+
+    /// The same inclusion, refused: nothing of it is in the ledger, since the ledger cannot count so much.
+    pub(crate) fn uncountable(mut self) -> Self {
+        self.units = U256::ZERO;
+        self.state = DepositState::Rejected;
+        self.reason = Some("it is more than the ledger can count".to_owned());
+        self
     }
 
     /// Enough confirmations: the customer is credited, an old debt from a reversal paid first.
@@ -175,9 +187,10 @@ impl Deposit {
         .collect()
     }
 
-    /// Pays a debt from the credit that is being given; `funds` are those before it.
+    /// Pays a debt from the credit that is being given and from what there was; `funds` are those before it.
     fn recovery(&self, funds: Funds) -> Option<Transaction> {
-        let units = funds.reversal_due.min(self.units);
+        let all = self.units.saturating_add(funds.available);
+        let units = funds.reversal_due.min(all);
         (!units.is_zero()).then(|| self.posting(Posting::Recovered, units))
     }
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use ruint::aliases::U256;
 
-use super::{AccountKey, Balance, Head, Leg, Phase, Side, Transaction};
+use super::{AccountKey, AccountKind, Balance, Head, Leg, Phase, Side, SourceKind, Transaction};
 use crate::id::{LedgerAccountId, LedgerTransactionId};
+use crate::vault::names;
 
 /// Why a transaction was refused. Nothing of it was posted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,9 @@ pub enum EntryPhase {
     /// Out of pending.
     Void,
 }
+names!(EntryPhase, "entry phase", "posted, pending, post or void", {
+    Posted = "posted", Pending = "pending", Post = "post", Void = "void",
+});
 
 /// One line of the ledger, as it stays for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +122,11 @@ impl Book {
             return Err(LedgerError::Repeated(id));
         }
         let (legs, phase) = self.legs_of(id, &transaction)?;
-        check_legs(id, &legs)?;
+        check_legs(id, &transaction, &legs)?;
+        let taken_back = takes_back(transaction.source.kind, &legs, phase);
         let entries = legs
             .iter()
-            .map(|leg| self.entry(id, leg, phase))
+            .map(|leg| self.entry(id, leg, phase, taken_back))
             .collect::<Result<Vec<_>, _>>()?;
         for entry in &entries {
             let head = Head {
@@ -176,6 +181,7 @@ impl Book {
         id: LedgerTransactionId,
         leg: &Leg,
         phase: EntryPhase,
+        taken_back: bool,
     ) -> Result<Entry, LedgerError> {
         let account = leg.account.id();
         let overflow = LedgerError::Overflow {
@@ -184,7 +190,11 @@ impl Book {
         };
         let head = self.head(&leg.account);
         let balance = moved(head.balance, leg, phase).ok_or(overflow)?;
-        check_overdraft(id, leg, phase, &balance)?;
+        let kind = leg.account.kind;
+        let gone = taken_back && matches!(kind, AccountKind::Custody | AccountKind::Suspense);
+        if !gone && !kind.may_be_overdrawn() {
+            check_overdraft(id, leg, phase, &balance)?;
+        }
         Ok(Entry {
             account: leg.account,
             version: head.version + 1,
@@ -196,16 +206,24 @@ impl Book {
     }
 }
 
-fn check_legs(transaction: LedgerTransactionId, legs: &[Leg]) -> Result<(), LedgerError> {
+fn check_legs(
+    id: LedgerTransactionId,
+    transaction: &Transaction,
+    legs: &[Leg],
+) -> Result<(), LedgerError> {
     let malformed = |reason| {
         Err(LedgerError::Malformed {
-            transaction,
+            transaction: id,
             reason,
         })
     };
     let Some(first) = legs.first() else {
         return malformed("it has no legs");
     };
+    // The id is computed from the transaction's organization: without this, one could post for another.
+    if first.account.organization != transaction.organization {
+        return malformed("its legs are of another organization than itself");
+    }
     for (at, leg) in legs.iter().enumerate() {
         if leg.units.is_zero() {
             return malformed("a leg has no amount");
@@ -229,12 +247,12 @@ fn check_legs(transaction: LedgerTransactionId, legs: &[Leg]) -> Result<(), Ledg
     match (sum(Side::Debit), sum(Side::Credit)) {
         (Some(debits), Some(credits)) if debits == credits => Ok(()),
         (Some(debits), Some(credits)) => Err(LedgerError::Unbalanced {
-            transaction,
+            transaction: id,
             debits,
             credits,
         }),
         _ => Err(LedgerError::Overflow {
-            transaction,
+            transaction: id,
             account: first.account.id(),
         }),
     }
@@ -264,6 +282,20 @@ fn moved(before: Balance, leg: &Leg, phase: EntryPhase) -> Option<Balance> {
     Some(balance)
 }
 
+/// Whether the legs take value out of custody because the chain did. That is gone, whatever was done with it in the
+/// book meanwhile: refused, it would stop the network at that block for good; posted, it shows in the accounts.
+fn takes_back(source: SourceKind, legs: &[Leg], phase: EntryPhase) -> bool {
+    let side = if phase == EntryPhase::Void {
+        Side::Debit
+    } else {
+        Side::Credit
+    };
+    source == SourceKind::Deposit
+        && legs
+            .iter()
+            .any(|leg| leg.account.kind == AccountKind::Custody && leg.side == side)
+}
+
 /// An account that may not be overdrawn must cover, with what is posted, everything that leaves or is about
 /// to leave it. Custody is measured with its pending deposits: what they voided was never more than there was.
 fn check_overdraft(
@@ -274,7 +306,7 @@ fn check_overdraft(
 ) -> Result<(), LedgerError> {
     let kind = leg.account.kind;
     let grows = leg.side == kind.normal_side() && phase != EntryPhase::Void;
-    if grows || kind.may_be_overdrawn() || phase == EntryPhase::Post {
+    if grows || phase == EntryPhase::Post {
         return Ok(());
     }
     let (into, out_posted, out_pending) = match kind.normal_side() {

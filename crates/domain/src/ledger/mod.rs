@@ -10,6 +10,7 @@
 
 mod account;
 mod book;
+mod debt;
 mod rules;
 #[cfg(test)]
 mod tests;

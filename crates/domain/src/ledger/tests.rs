@@ -119,3 +119,112 @@ fn a_hold_takes_from_what_is_available() {
         .expect("posts");
     assert_eq!(available(&book), U256::from(5));
 }
+
+#[test]
+fn no_transaction_posts_for_another_organization() {
+    let mut stranger = transaction("1", Phase::Posted, &deposit(5));
+    stranger.organization = OrganizationId::from_bytes([9; 16]);
+    let refused = Book::default().post(stranger);
+    assert!(
+        matches!(refused, Err(LedgerError::Malformed { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn what_the_chain_takes_back_is_never_refused() {
+    use AccountKind::{Custody, Customer, ReversalDue, Suspense};
+    use Side::{Credit, Debit};
+    let adjust = |book: &mut Book, id: &str, legs: &[(AccountKind, Side, u64)]| {
+        let mut adjustment = transaction(id, Phase::Posted, legs);
+        adjustment.source.kind = SourceKind::Adjustment;
+        book.post(adjustment)
+    };
+    let mut book = Book::default();
+    book.post(transaction(
+        "shelved",
+        Phase::Posted,
+        &[(Custody, Debit, 5), (Suspense, Credit, 5)],
+    ))
+    .expect("posts");
+    adjust(
+        &mut book,
+        "given",
+        &[(Suspense, Debit, 5), (Customer, Credit, 5)],
+    )
+    .expect("posts");
+    // A person may not take what is not there; a reorganization may.
+    let again = adjust(
+        &mut book,
+        "again",
+        &[(Suspense, Debit, 5), (Customer, Credit, 5)],
+    );
+    assert!(
+        matches!(again, Err(LedgerError::Overdrawn { .. })),
+        "{again:?}"
+    );
+    let unshelved = [(Suspense, Debit, 5), (Custody, Credit, 5)];
+    book.post(transaction("unshelved", Phase::Posted, &unshelved))
+        .expect("posts");
+    let spent = [(ReversalDue, Debit, 3), (Custody, Credit, 3)];
+    book.post(transaction("spent", Phase::Posted, &spent))
+        .expect("posts");
+    let custody = book.head(&account(Custody)).balance.position();
+    assert_eq!(
+        custody,
+        Net {
+            side: Credit,
+            units: U256::from(3)
+        }
+    );
+    // Never a customer's own account.
+    let customer = transaction(
+        "customer",
+        Phase::Posted,
+        &[(Customer, Debit, 6), (Custody, Credit, 6)],
+    );
+    assert!(matches!(
+        book.post(customer),
+        Err(LedgerError::Overdrawn { .. })
+    ));
+}
+
+#[test]
+fn a_debt_is_paid_from_what_comes_free() {
+    use AccountKind::{Custody, Customer, Holding, ReversalDue};
+    use Side::{Credit, Debit};
+    let mut book = Book::default();
+    book.post(transaction("1", Phase::Posted, &deposit(5)))
+        .expect("posts");
+    let hold = transaction(
+        "hold",
+        Phase::Pending,
+        &[(Customer, Debit, 5), (Holding, Credit, 5)],
+    );
+    let of = book.post(hold).expect("posts").id;
+    let reversed = [(ReversalDue, Debit, 5), (Custody, Credit, 5)];
+    book.post(transaction("reversed", Phase::Posted, &reversed))
+        .expect("posts");
+    let source = Source {
+        kind: SourceKind::Hold,
+        id: "hold/debt".to_owned(),
+    };
+    let customer = account(Customer);
+    assert_eq!(
+        book.debt_payment(&customer, source.clone()),
+        None,
+        "nothing is free yet"
+    );
+    book.post(transaction("release", Phase::Void { of }, &[]))
+        .expect("posts");
+    let payment = book
+        .debt_payment(&customer, source.clone())
+        .expect("is due");
+    book.post(payment).expect("posts");
+    assert_eq!(book.head(&customer).balance.available(), U256::ZERO);
+    assert_eq!(
+        book.head(&account(ReversalDue)).balance.posted().units,
+        U256::ZERO
+    );
+    assert_eq!(book.debt_payment(&customer, source), None);
+}
