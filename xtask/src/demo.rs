@@ -230,7 +230,7 @@ impl Demo<'_> {
     }
 
     fn check_sample(&self) -> Result<()> {
-        repo::npm_ci(self.root)?;
+        repo::npm_ci(&repo::oracle(self.root))?;
         let mut node = Command::new("node");
         node.arg(repo::oracle(self.root).join("oracle.mjs"))
             .arg("check")

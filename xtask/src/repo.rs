@@ -72,24 +72,23 @@ pub(crate) fn oracle(root: &Path) -> PathBuf {
     root.join("tests/oracle")
 }
 
-/// Installs the oracle's packages, unless they are newer than their lock file.
-pub(crate) fn npm_ci(root: &Path) -> Result<()> {
-    let oracle = oracle(root);
-    let lock = oracle.join("package-lock.json");
+/// Installs the npm packages of `folder`, unless they are newer than their lock file.
+pub(crate) fn npm_ci(folder: &Path) -> Result<()> {
+    let lock = folder.join("package-lock.json");
     if !lock.exists() {
         bail!(
-            "{} is missing: the second implementation of the addresses belongs there",
+            "{} is missing: npm packages are installed by their lock file",
             lock.display()
         );
     }
     let modified = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
-    let installed = modified(&oracle.join("node_modules/.package-lock.json"));
+    let installed = modified(&folder.join("node_modules/.package-lock.json"));
     if installed.is_some() && installed >= modified(&lock) {
         return Ok(());
     }
     process::run(
         Command::new("npm")
             .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-            .current_dir(&oracle),
+            .current_dir(folder),
     )
 }

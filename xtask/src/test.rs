@@ -3,7 +3,8 @@
 //! Engines: SQLite needs nothing; PostgreSQL is a throw-away cluster. A test learns of them by
 //! `COFFER_TEST_ENGINES` (`sqlite`, `postgres` or both, parted by a comma) and `COFFER_TEST_POSTGRES_URL` (the
 //! superuser's; a test creates its own database). `COFFER_TEST_BIN_DIR` holds `coffer`, `coffer-signer`
-//! and `coffer-testkit` built with failpoints. An engine that was asked for and is not there is a failure, and
+//! and `coffer-testkit` built with failpoints, `COFFER_TEST_ANVIL` is a real Ethereum node's program,
+//! `COFFER_TEST_CONTRACTS` the folder of the compiled contracts. An engine that was asked for and is not there is a failure, and
 //! so is an ignored test: nothing is skipped in silence.
 //!
 //! All programs and tests are built with the same features in the same target folder, so that no
@@ -17,8 +18,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
+use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::process;
+use crate::promtool;
 use crate::repo::{self, CC, GIT, NODE, NPM, PYTHON};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,7 +81,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
             cluster.version
         );
     }
-    repo::npm_ci(root)?;
+    repo::npm_ci(&repo::oracle(root))?;
+    let chain = Chain::prepare(root)?;
+    let promtool = promtool::program()?;
     let programs = build_with_failpoints(root)?;
     eprintln!("Built in {} s.", start.elapsed().as_secs());
     let environment = Environment {
@@ -86,6 +91,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         options,
         programs,
         postgres_url: cluster.as_ref().map(|c| c.url.as_str()),
+        chain,
+        promtool,
     };
     let steps = run_steps(&environment)?;
     if let Some(mut cluster) = cluster {
@@ -101,6 +108,8 @@ struct Environment<'a> {
     options: &'a Options,
     programs: PathBuf,
     postgres_url: Option<&'a str>,
+    chain: Chain,
+    promtool: PathBuf,
 }
 
 impl Environment<'_> {
@@ -110,6 +119,7 @@ impl Environment<'_> {
         command
             .env("COFFER_TEST_BIN_DIR", &self.programs)
             .env("COFFER_TEST_ENGINES", self.options.engine.names());
+        self.chain.tell(&mut command);
         command
             .env_remove("COFFER_TEST_POSTGRES_URL")
             .env_remove("COFFER_API_KEY")
@@ -210,6 +220,11 @@ fn run_steps(environment: &Environment<'_>) -> Result<Vec<Step>> {
     let mut examples = environment.command("python3");
     examples.args(["examples/generate_customers.py", "--check"]);
     step("examples reproduce", &mut examples)?;
+    let mut alerts = environment.command("sh");
+    step(
+        "alert rules",
+        promtool::checking(&mut alerts, &environment.promtool),
+    )?;
     Ok(steps)
 }
 

@@ -41,6 +41,37 @@ pub struct NodeUrl {
     pub websocket: Option<String>,
 }
 
+/// A `{secret:NAME}` that cannot be read. The text itself may hold a key and is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "braces in a URL are for {{secret:NAME}} only, with 1 to 64 characters of a-z, 0-9, _ and - in NAME"
+)]
+pub struct SecretNameError;
+
+/// Names of the secrets that a URL has places for.
+pub fn secret_names(template: &str) -> Result<Vec<&str>, SecretNameError> {
+    let mut names = Vec::new();
+    let mut rest = template;
+    while let Some(at) = rest.find(['{', '}']) {
+        let place = rest[at..].strip_prefix("{secret:").ok_or(SecretNameError)?;
+        let (name, after) = place.split_once('}').ok_or(SecretNameError)?;
+        if !is_secret_name(name) {
+            return Err(SecretNameError);
+        }
+        names.push(name);
+        rest = after;
+    }
+    Ok(names)
+}
+
+/// No name leads out of the folder of secrets, or is hidden in it.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
 /// What an operator chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSettings {
@@ -183,3 +214,6 @@ impl Network {
         Ok(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,11 @@ pub enum Error {
     StateConflict(String),
     #[error("the caller who created a wallet cannot activate or reject it; use another API key")]
     SameActor,
+    /// One person cannot resume a frozen network.
+    #[error(
+        "a frozen network is resumed by two people; the second needs another API key than the first"
+    )]
+    SecondPerson,
     #[error(
         "vault {0} issues no address before its first passed restore drill; run `coffer vault drill {0}`"
     )]
@@ -73,6 +78,17 @@ impl From<StoreError> for Error {
             error if lost_race(&error) => Self::Contended(error.to_string()),
             error if error.is_transient() => Self::StoreUnavailable(error.to_string()),
             error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<coffer_domain::sync::SyncError> for Error {
+    fn from(error: coffer_domain::sync::SyncError) -> Self {
+        use coffer_domain::sync::SyncError;
+        match error {
+            SyncError::Ledger(error) => Self::Ledger(error),
+            SyncError::Transition(error) => Self::Internal(error.to_string()),
+            SyncError::IncludedTwice(id) => crate::seal::refused(format!("{id}, included twice")),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! A row put back from an older copy has a version below the chain's, and is refused. A row may also look
 //! old because it changed between two reads; a second look at the database tells the two apart.
 
-use coffer_domain::id::{ApiKeyId, BatchId, OrganizationId, VaultId};
+use coffer_domain::id::{ApiKeyId, AssetId, BatchId, NetworkId, OrganizationId, VaultId};
 use coffer_store::Tx;
 use coffer_store::versions::{self, Table};
 
@@ -17,6 +17,8 @@ pub(crate) enum Versioned {
     Vault(VaultId),
     ApiKey(ApiKeyId),
     Batch(BatchId),
+    Network(NetworkId),
+    Asset(AssetId),
 }
 
 impl Versioned {
@@ -25,6 +27,8 @@ impl Versioned {
             Self::Vault(id) => id.to_string(),
             Self::ApiKey(id) => id.to_string(),
             Self::Batch(id) => id.to_string(),
+            Self::Network(id) => id.to_string(),
+            Self::Asset(id) => id.to_string(),
         }
     }
 
@@ -33,6 +37,8 @@ impl Versioned {
             Self::Vault(id) => (Table::Vaults, id.as_bytes()),
             Self::ApiKey(id) => (Table::ApiKeys, id.as_bytes()),
             Self::Batch(id) => (Table::Batches, id.as_bytes()),
+            Self::Network(id) => (Table::Networks, id.as_bytes()),
+            Self::Asset(id) => (Table::Assets, id.as_bytes()),
         }
     }
 }
@@ -60,6 +66,18 @@ impl Platform {
             }
         }
         Err(refused(name))
+    }
+
+    /// What to answer for an object that the audit knows and a list lacks: a refusal if its row is gone, a
+    /// lost race if the list was read before the object was added.
+    pub(crate) async fn vanished(&self, object: Versioned) -> Result<Error, Error> {
+        let (table, id) = object.row();
+        let mut now = self.0.db.read().await?;
+        if versions::current(&mut now, table, id).await?.is_some() {
+            let text = format!("{} was added meanwhile", object.name());
+            return Ok(Error::Contended(text));
+        }
+        Ok(refused(object.name()))
     }
 
     /// What to answer for a row that is not there: a refusal if the audit knows the object.

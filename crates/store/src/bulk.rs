@@ -1,16 +1,23 @@
-//! Inserting many rows: binary COPY on PostgreSQL, multi-row prepared statements on SQLite.
+//! Many rows at once: inserting (binary COPY on PostgreSQL, multi-row prepared statements on SQLite), changing
+//! and fetching by key (arrays on PostgreSQL, lists of values on SQLite).
 //!
 //! A broken uniqueness rule fails the whole insert; the caller rolls back and decides anew.
 
-use crate::db::Tx;
+use sqlx::{AssertSqlSafe, Postgres};
+
+use crate::db::{Engine, Tx};
 use crate::dialect::store_error;
-use crate::{Param, StoreError};
+use crate::{Param, Row, StoreError};
 
 /// SQLite's default limit on bound values in one statement.
 const SQLITE_MAX_PARAMS: usize = 32_766;
 /// Rows of one statement: as many of the first size as there are, then of the next. More than the first gain
 /// nothing, and few sizes leave few statements to keep prepared.
 const SQLITE_ROWS: [usize; 4] = [500, 64, 8, 1];
+/// Keys asked for in one statement.
+const KEYS_PER_QUERY: usize = 500;
+/// Stands in a statement for the rows given with it: a table `k` of `column1`, `column2`, …
+pub const KEYS: &str = "{keys}";
 /// COPY data is sent in pieces of about this size.
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -64,6 +71,22 @@ fn values_sql(table: &str, columns: &[&str], rows: usize) -> String {
     )
 }
 
+/// Marks for an IN list. The list is filled up with its last value to one of few lengths, so that few
+/// statements are kept prepared. SQLite's marks have no number; see [`values_sql`] for why.
+pub(crate) fn placeholders(engine: Engine, params: &mut Vec<Param<'_>>) -> String {
+    let length = params.len().next_power_of_two();
+    if let Some(last) = params.last().copied() {
+        params.resize(length, last);
+    }
+    match engine {
+        Engine::Sqlite => vec!["?"; length].join(", "),
+        Engine::Postgres => {
+            let marks: Vec<String> = (1..=length).map(|n| format!("${n}")).collect();
+            marks.join(", ")
+        }
+    }
+}
+
 async fn copy<'a, R>(
     tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
     table: &str,
@@ -110,5 +133,171 @@ fn copy_field(buffer: &mut Vec<u8>, param: Param<'_>) {
         Param::OptInt(None) | Param::OptText(None) | Param::OptBlob(None) => {
             buffer.extend_from_slice(&(-1_i32).to_be_bytes());
         }
+    }
+}
+
+/// Changes rows, each given as id, the version it must still have, and a value per column. Answers how many
+/// were changed; whoever gave more has lost a race.
+pub async fn update<'a, R>(
+    tx: &mut Tx,
+    table: &str,
+    columns: &[&str],
+    rows: R,
+) -> Result<u64, StoreError>
+where
+    R: ExactSizeIterator<Item = Vec<Param<'a>>>,
+{
+    let set: Vec<String> = (3..)
+        .zip(columns)
+        .map(|(number, column)| format!("{column} = k.column{number}"))
+        .collect();
+    let sql = format!(
+        "UPDATE {table} SET {} FROM {KEYS} WHERE {table}.id = k.column1 AND {table}.version = k.column2",
+        set.join(", ")
+    );
+    let mut changed = 0;
+    let mut rows = rows;
+    while let Some(part) = part(tx.engine(), columns.len() + 2, &mut rows) {
+        changed += match tx {
+            Tx::Sqlite(_) => {
+                let (sql, params) = with_values(&sql, &part);
+                tx.execute(sql, &params).await?
+            }
+            Tx::Pg(pg) => with_arrays(&sql, &part)
+                .execute(&mut **pg)
+                .await
+                .map_err(store_error)?
+                .rows_affected(),
+        };
+    }
+    Ok(changed)
+}
+
+/// Runs a SELECT that joins [`KEYS`].
+pub async fn fetch_joined(
+    tx: &mut Tx,
+    sql: &str,
+    keys: Vec<Vec<Param<'_>>>,
+) -> Result<Vec<Row>, StoreError> {
+    let width = keys.first().map_or(1, Vec::len);
+    let mut found = Vec::with_capacity(keys.len());
+    let mut rows = keys.into_iter();
+    while let Some(part) = part(tx.engine(), width, &mut rows) {
+        match tx {
+            Tx::Sqlite(_) => {
+                let (sql, params) = with_values(sql, &part);
+                found.extend(tx.fetch(sql, &params).await?);
+            }
+            Tx::Pg(pg) => {
+                let rows = with_arrays(sql, &part).fetch_all(&mut **pg).await;
+                found.extend(rows.map_err(store_error)?.into_iter().map(Row::Pg));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Runs a SELECT that ends in the name of a column of bytes, for the rows in which it is one of `keys`.
+pub async fn fetch_in(tx: &mut Tx, select: &str, keys: &[&[u8]]) -> Result<Vec<Row>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::with_capacity(keys.len());
+    match tx {
+        Tx::Sqlite(_) => {
+            for keys in keys.chunks(KEYS_PER_QUERY) {
+                let mut params: Vec<Param<'_>> = keys.iter().map(|key| Param::Blob(key)).collect();
+                // Filled up with the last one, so that few statements are kept prepared.
+                let length = params.len().next_power_of_two();
+                params.resize(length, params[params.len() - 1]);
+                let marks = vec!["?"; length].join(", ");
+                found.extend(tx.fetch(format!("{select} IN ({marks})"), &params).await?);
+            }
+        }
+        Tx::Pg(pg) => {
+            let sql = format!("{select} = ANY($1)");
+            let query = sqlx::query::<Postgres>(AssertSqlSafe(sql)).bind(keys);
+            let rows = query.fetch_all(&mut **pg).await.map_err(store_error)?;
+            found.extend(rows.into_iter().map(Row::Pg));
+        }
+    }
+    Ok(found)
+}
+
+/// The rows of the next statement: on PostgreSQL all, on SQLite one of few lengths.
+fn part<'a>(
+    engine: Engine,
+    width: usize,
+    rows: &mut impl ExactSizeIterator<Item = Vec<Param<'a>>>,
+) -> Option<Vec<Vec<Param<'a>>>> {
+    let left = rows.len();
+    let size = match engine {
+        Engine::Postgres => left,
+        Engine::Sqlite => SQLITE_ROWS
+            .into_iter()
+            .find(|size| *size <= left && size * width <= SQLITE_MAX_PARAMS)
+            .unwrap_or(0),
+    };
+    (size > 0).then(|| rows.by_ref().take(size).collect())
+}
+
+fn with_values<'a>(sql: &str, rows: &[Vec<Param<'a>>]) -> (String, Vec<Param<'a>>) {
+    let row = format!(
+        "({})",
+        vec!["?"; rows.first().map_or(0, Vec::len)].join(", ")
+    );
+    let values = format!("(VALUES {}) AS k", vec![row; rows.len()].join(", "));
+    (sql.replacen(KEYS, &values, 1), rows.concat())
+}
+
+type PgQuery = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;
+
+/// One array for each column; its type is that of the first row's value.
+fn with_arrays(sql: &str, rows: &[Vec<Param<'_>>]) -> PgQuery {
+    let first = rows.first().map_or(&[][..], |row| &row[..]);
+    let (mut arrays, mut names) = (Vec::new(), Vec::new());
+    for (number, param) in (1..).zip(first) {
+        let kind = match param {
+            Param::Int(_) | Param::OptInt(_) => "bigint",
+            Param::Text(_) | Param::OptText(_) => "text",
+            Param::Blob(_) | Param::OptBlob(_) => "bytea",
+        };
+        arrays.push(format!("${number}::{kind}[]"));
+        names.push(format!("column{number}"));
+    }
+    let source = format!("UNNEST({}) AS k({})", arrays.join(", "), names.join(", "));
+    let mut query = sqlx::query(AssertSqlSafe(sql.replacen(KEYS, &source, 1)));
+    for (at, param) in first.iter().enumerate() {
+        let column = rows.iter().map(|row| row[at]);
+        query = match param {
+            Param::Int(_) | Param::OptInt(_) => query.bind(column.map(int).collect::<Vec<_>>()),
+            Param::Text(_) | Param::OptText(_) => query.bind(column.map(text).collect::<Vec<_>>()),
+            Param::Blob(_) | Param::OptBlob(_) => query.bind(column.map(blob).collect::<Vec<_>>()),
+        };
+    }
+    query
+}
+
+fn int(param: Param<'_>) -> Option<i64> {
+    match param {
+        Param::Int(value) => Some(value),
+        Param::OptInt(value) => value,
+        _ => None,
+    }
+}
+
+fn text(param: Param<'_>) -> Option<&str> {
+    match param {
+        Param::Text(value) => Some(value),
+        Param::OptText(value) => value,
+        _ => None,
+    }
+}
+
+fn blob(param: Param<'_>) -> Option<&[u8]> {
+    match param {
+        Param::Blob(value) => Some(value),
+        Param::OptBlob(value) => value,
+        _ => None,
     }
 }

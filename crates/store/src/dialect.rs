@@ -40,6 +40,19 @@ fn constraint(error: &dyn DatabaseError) -> Constraint {
         Constraint::IdempotencyKey
     } else if is("audit_records_pkey", "audit_records.") {
         Constraint::AuditSequence
+    } else if is("ledger_transactions_id", "ledger_transactions.id") {
+        Constraint::LedgerTransaction
+    } else if is(
+        "ledger_transactions_resolves",
+        "ledger_transactions.resolves",
+    ) {
+        Constraint::LedgerResolution
+    } else if is("ledger_transactions_pkey", "ledger_transactions.") {
+        Constraint::LedgerSequence
+    } else if is("ledger_entries_pkey", "ledger_entries.") {
+        Constraint::LedgerEntry
+    } else if is("ledger_accounts_pkey", "ledger_accounts.") {
+        Constraint::LedgerAccount
     } else {
         Constraint::Other(message.to_owned())
     }

@@ -7,6 +7,16 @@ pub enum Constraint {
     IdempotencyKey,
     /// Another writer appended to the same audit chain first.
     AuditSequence,
+    /// A source that posted before.
+    LedgerTransaction,
+    /// A pending transaction that was resolved before.
+    LedgerResolution,
+    /// A place in the ledger's hash chain that is taken.
+    LedgerSequence,
+    /// A version of an account that has its entry already.
+    LedgerEntry,
+    /// An account that has its head already.
+    LedgerAccount,
     Other(String),
 }
 

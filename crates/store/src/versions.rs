@@ -7,6 +7,8 @@ pub enum Table {
     Vaults,
     ApiKeys,
     Batches,
+    Networks,
+    Assets,
 }
 
 pub async fn current(tx: &mut Tx, table: Table, id: &[u8; 16]) -> Result<Option<i64>, StoreError> {
@@ -14,6 +16,8 @@ pub async fn current(tx: &mut Tx, table: Table, id: &[u8; 16]) -> Result<Option<
         Table::Vaults => "SELECT version FROM vaults WHERE id = $1",
         Table::ApiKeys => "SELECT version FROM api_keys WHERE id = $1",
         Table::Batches => "SELECT version FROM batches WHERE id = $1",
+        Table::Networks => "SELECT version FROM networks WHERE id = $1",
+        Table::Assets => "SELECT version FROM assets WHERE id = $1",
     };
     let row = tx.fetch_optional(sql, &[Param::Blob(id)]).await?;
     row.map(|row| row.int(0)).transpose()

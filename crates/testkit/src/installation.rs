@@ -12,7 +12,9 @@ use coffer_domain::id::VaultId;
 use coffer_domain::vault::Tier;
 use coffer_platform::audit::AnchorFile;
 use coffer_platform::bootstrap::{self, Choice};
-use coffer_platform::{Caller, Clock, NewVault, OsEntropy, Parts, Platform, SystemClock};
+use coffer_platform::{
+    Caller, Clock, NewVault, NoSources, OsEntropy, Parts, Platform, SourceFactory, SystemClock,
+};
 use coffer_signing::{DrillChallenge, DrillProof, Signer, SignerClient};
 use coffer_store::Db;
 
@@ -61,6 +63,7 @@ pub struct Installation {
     pub vault: VaultId,
     pub clock: Arc<ManualClock>,
     pub signer: Arc<dyn Signer>,
+    pub sources: Arc<dyn SourceFactory>,
     _child: SignerChild,
 }
 
@@ -70,6 +73,14 @@ impl Installation {
     /// # Panics
     /// When a part is missing.
     pub async fn create(engine: Engine) -> Self {
+        Self::create_with(engine, Arc::new(NoSources)).await
+    }
+
+    /// Like [`Self::create`], with a way to chain nodes.
+    ///
+    /// # Panics
+    /// When a part is missing.
+    pub async fn create_with(engine: Engine, sources: Arc<dyn SourceFactory>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let database = TestDatabase::create(engine, folder.path()).await;
         make_key_file(folder.path());
@@ -88,7 +99,14 @@ impl Installation {
                 .expect("the bootstrap applies")
         );
         let clock = Arc::new(ManualClock::default());
-        let platform = open(db, Arc::clone(&signer), Arc::clone(&clock), folder.path()).await;
+        let platform = open(
+            db,
+            Arc::clone(&signer),
+            Arc::clone(&clock),
+            folder.path(),
+            Arc::clone(&sources),
+        )
+        .await;
         let admin = platform
             .authenticate(&token)
             .await
@@ -107,6 +125,7 @@ impl Installation {
             vault,
             clock,
             signer,
+            sources,
             _child: SignerChild(child),
         }
     }
@@ -124,6 +143,7 @@ impl Installation {
             Arc::clone(&self.signer),
             Arc::clone(&self.clock),
             self.folder.path(),
+            Arc::clone(&self.sources),
         )
         .await
     }
@@ -152,6 +172,7 @@ impl Installation {
                     .join(format!("audit.anchor.{}", instance[0])),
             ),
             instance,
+            sources: Arc::clone(&self.sources),
         };
         Platform::start(parts).await.expect("the platform starts")
     }
@@ -166,7 +187,13 @@ impl Installation {
     }
 }
 
-async fn open(db: Db, signer: Arc<dyn Signer>, clock: Arc<ManualClock>, folder: &Path) -> Platform {
+async fn open(
+    db: Db,
+    signer: Arc<dyn Signer>,
+    clock: Arc<ManualClock>,
+    folder: &Path,
+    sources: Arc<dyn SourceFactory>,
+) -> Platform {
     let parts = Parts {
         db,
         signer,
@@ -174,6 +201,7 @@ async fn open(db: Db, signer: Arc<dyn Signer>, clock: Arc<ManualClock>, folder: 
         entropy: Arc::new(OsEntropy),
         anchor: AnchorFile::new(folder.join("audit.anchor")),
         instance: [1; 16],
+        sources,
     };
     Platform::start(parts).await.expect("the platform starts")
 }

@@ -4,15 +4,21 @@
 //! A part that is missing is a failure that says what to do, never a test passed over.
 //! Development only; nothing of this is in the product.
 
+pub mod anvil;
 pub mod bench;
+pub mod chain_checker;
+pub mod chain_proof;
 pub mod checker;
 pub mod crash;
 pub mod database;
 pub mod faults;
 pub mod installation;
+pub mod lying_node;
 pub mod programs;
 pub mod serving;
 
+pub use anvil::Anvil;
 pub use database::{Engine, TestDatabase};
 pub use faults::FaultySigner;
+pub use lying_node::LyingNode;
 pub use installation::{Installation, MNEMONIC, ManualClock};

@@ -1,4 +1,7 @@
-//! `coffer-testkit`: the crash runner and the benchmarks, as `cargo xtask crash` and `cargo xtask bench` start them.
+//! `coffer-testkit`: the crash runner and the benchmarks, as `cargo xtask crash` and `cargo xtask bench` start them,
+//! and the lying node as a program.
+
+mod chain_jobs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,13 +10,13 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use coffer_testkit::crash::{self, Line};
 use coffer_testkit::serving::Programs;
-use coffer_testkit::{Engine, bench};
+use coffer_testkit::{Engine, bench, lying_node};
 
 #[derive(Parser)]
 #[command(
     name = "coffer-testkit",
     version,
-    about = "Crash runs and benchmarks of Coffer."
+    about = "Crash runs, benchmarks and a lying node for the tests of Coffer."
 )]
 struct Cli {
     /// The folder of the programs under test [default: COFFER_TEST_BIN_DIR, else this program's own].
@@ -29,6 +32,14 @@ enum Job {
     Crash(CrashArgs),
     /// A batch, from the HTTP request to the last durable commit, beside two baselines.
     BenchBatch(BenchArgs),
+    /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
+    LyingNode(lying_node::Args),
+    /// Prove, from a database and a node alone, that the ledger is what the chain is.
+    CheckChain(chain_jobs::CheckArgs),
+    /// Random reorganizations under a server that is killed again and again, on a real node.
+    Reorgs(chain_jobs::ReorgArgs),
+    /// One of three nodes lies in every way while deposits arrive; then two go down.
+    Lies(chain_jobs::LiesArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,6 +91,10 @@ async fn main() -> ExitCode {
     let outcome = match cli.job {
         Job::Crash(args) => crash(cli.bin_dir, args).await,
         Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
+        Job::LyingNode(args) => lying_node::run(args).await,
+        Job::CheckChain(args) => chain_jobs::check(args).await,
+        Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,
+        Job::Lies(args) => chain_jobs::lies(cli.bin_dir, args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use ruint::aliases::U256;
 
 use super::{AccountKey, AccountKind, Balance, Head, Leg, Phase, Side, SourceKind, Transaction};
 use crate::id::{LedgerAccountId, LedgerTransactionId};
+use crate::vault::names;
 
 /// Why a transaction was refused. Nothing of it was posted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,9 @@ pub enum EntryPhase {
     /// Out of pending.
     Void,
 }
+names!(EntryPhase, "entry phase", "posted, pending, post or void", {
+    Posted = "posted", Pending = "pending", Post = "post", Void = "void",
+});
 
 /// One line of the ledger, as it stays for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

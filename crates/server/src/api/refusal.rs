@@ -22,7 +22,7 @@ impl From<Error> for Problem {
                 .with("id", id)
                 .retry_after(1),
             Error::StateConflict(_) => Self::new(Code::StateConflict, public),
-            Error::SameActor => Self::new(Code::SameActor, public),
+            Error::SameActor | Error::SecondPerson => Self::new(Code::SameActor, public),
             Error::VaultAwaitingDrill(vault) => {
                 Self::new(Code::VaultAwaitingDrill, public).with("vault_id", vault.to_string())
             }

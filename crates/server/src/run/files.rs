@@ -40,6 +40,11 @@ impl DataDir {
         self.0.join("bootstrap.json")
     }
 
+    /// Keys of node providers, each a file that only its owner may read.
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.0.join("secrets")
+    }
+
     #[must_use]
     pub fn anchor(&self) -> PathBuf {
         self.0.join("audit.anchor")
@@ -53,7 +58,12 @@ impl DataDir {
 
     /// Makes the folder and those in it, for their owner alone.
     pub(super) fn create(&self) -> anyhow::Result<()> {
-        for folder in [self.0.clone(), self.0.join("keys"), self.0.join("recovery")] {
+        for folder in [
+            self.0.clone(),
+            self.0.join("keys"),
+            self.0.join("recovery"),
+            self.secrets(),
+        ] {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::files::DataDir;
 use super::signer_process::{SignerLaunch, SignerProcess};
+use super::sources::NodeSources;
 use crate::access::{self, Api};
 use crate::api;
 use crate::config::{Config, Role};
@@ -223,6 +224,7 @@ async fn start_platform(
         entropy: Arc::new(OsEntropy),
         anchor: AnchorFile::new(data.anchor()),
         instance: data.instance(&OsEntropy)?,
+        sources: Arc::new(NodeSources::new(data.secrets())),
     };
     Platform::start(parts)
         .await
