@@ -7,6 +7,7 @@ mod idempotency;
 mod keys;
 mod organizations;
 mod pool;
+mod reconcile;
 mod scene;
 mod smoke;
 mod store;
