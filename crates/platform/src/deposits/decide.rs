@@ -101,7 +101,7 @@ impl Platform {
         if network.state != NetworkState::Active {
             return refuse(format!("its network is {}; nothing is credited", network.state));
         }
-        let assets = self.asset_rows(tx, deposit.network).await?;
+        let assets = self.asset_rows(tx, &network).await?;
         let active = |asset: &coffer_domain::asset::Asset| {
             asset.id == deposit.asset && asset.state == AssetState::Active
         };
@@ -123,7 +123,7 @@ impl Platform {
         (caller, reason): (&Caller, &str),
     ) -> Result<Deposit, Error> {
         let before = deposit.version;
-        let accounts = deposit.accounts();
+        let accounts = deposit.accounts().to_vec();
         let mut book = self
             .book_of(tx, deposit.organization, accounts, &[])
             .await?;
@@ -142,7 +142,7 @@ impl Platform {
         let data = json!({
             "reason": reason, "ledger_seq": mark.seq, "ledger_hash": hex::encode(mark.hash),
         });
-        self.record(tx, (caller, "deposit.released"), &decided, data)
+        self.record_decision(tx, (caller, "deposit.released"), &decided, data)
             .await?;
         Ok(decided)
     }
@@ -159,7 +159,7 @@ impl Platform {
             .map_err(|error| Error::StateConflict(error.to_string()))?;
         let decided = self.store_decided(tx, outcome.deposit, before).await?;
         let data = json!({ "reason": reason });
-        self.record(tx, (caller, "deposit.rejected"), &decided, data)
+        self.record_decision(tx, (caller, "deposit.rejected"), &decided, data)
             .await?;
         Ok(decided)
     }
@@ -175,7 +175,7 @@ impl Platform {
         Ok(sealed.value)
     }
 
-    async fn record(
+    async fn record_decision(
         &self,
         tx: &mut Tx,
         (caller, action): (&Caller, &'static str),

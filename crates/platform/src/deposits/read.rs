@@ -135,7 +135,8 @@ impl Platform {
         caller: &Caller,
         deposit: Deposit,
     ) -> Result<DepositView, Error> {
-        let assets = self.asset_rows(tx, deposit.network).await?;
+        let network = self.network_in(tx, deposit.network).await?;
+        let assets = self.asset_rows(tx, &network).await?;
         let asset = assets.into_iter().find(|asset| asset.id == deposit.asset);
         let asset = asset.ok_or_else(|| refused(deposit.asset.to_string()))?;
         let wallet = coffer_store::wallets::by_id(tx, deposit.wallet).await?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use coffer_domain::address::{AddressKind, AddressKinds, AddressPayload};
 use coffer_domain::chain::ChainFamily;
 use coffer_domain::id::{OrganizationId, VaultId, WalletId};
+use coffer_domain::movement::Movement;
 use coffer_store::vaults::{self, VaultRow};
 
 use super::{Place, WatchedSet};
@@ -162,16 +163,16 @@ impl Platform {
         Ok(rows)
     }
 
-    /// Whose each of `addresses` is, by deriving the address of the index that the set names, with both
+    /// Whose the address of each movement is, by deriving the address of the index that the set names, with both
     /// implementations, and comparing the whole. Strangers' addresses are left out. The table of addresses is
     /// not asked: whoever owns the database could have written there.
     pub(super) async fn owners(
         &self,
         watched: &WatchedAddresses,
-        addresses: impl IntoIterator<Item = AddressPayload>,
+        movements: &[Movement],
     ) -> Result<HashMap<AddressPayload, WalletId>, Error> {
         let mut claims = Vec::new();
-        for address in addresses {
+        for address in movements.iter().map(|movement| movement.to) {
             for place in watched.set.places(&address) {
                 let row = self.read_vault(place.vault).await?;
                 let row = row.ok_or_else(|| Error::not_found("vault", place.vault))?;

@@ -153,7 +153,7 @@ impl Platform {
         let block = ready.block.block;
         let progress = self.lock_progress(tx, id).await?;
         let network = self.network_in(tx, id).await?;
-        let assets = self.asset_rows(tx, id).await?;
+        let assets = self.asset_rows(tx, &network).await?;
         if let Some(why) = stale(&network, &progress, &assets, ready) {
             return Ok((Applied::Stale(why), Vec::new()));
         }

@@ -12,7 +12,8 @@ use coffer_domain::sync::{Agreement, Step, Walk};
 use coffer_nodes::{ChainSource, Heads, NodeError, Scope, WatchedAsset};
 use coffer_store::blocks;
 use coffer_store::progress::Progress;
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
 
 use super::addresses::kind_of;
 use super::apply::{Applied, Ready, scope_of};
@@ -214,11 +215,20 @@ async fn hashes(
     source: &dyn ChainSource,
     heights: std::ops::RangeInclusive<u64>,
 ) -> (Vec<BlockRef>, Option<NodeError>) {
-    let mut asked = stream::iter(heights.map(BlockHeight))
-        .map(|height| async move { (height, source.agreed_hash(height).await) })
-        .buffered(AT_ONCE);
+    let mut heights = heights.map(BlockHeight);
+    let mut asked = FuturesOrdered::new();
+    let mut order = VecDeque::new();
     let mut refs = Vec::new();
-    while let Some((height, said)) = asked.next().await {
+    loop {
+        while asked.len() < AT_ONCE
+            && let Some(height) = heights.next()
+        {
+            order.push_back(height);
+            asked.push_back(source.agreed_hash(height));
+        }
+        let (Some(said), Some(height)) = (asked.next().await, order.pop_front()) else {
+            break;
+        };
         match said {
             Ok(Some(hash)) => refs.push(BlockRef { height, hash }),
             Ok(None) => return (refs, None),
@@ -346,7 +356,7 @@ impl Platform {
         heads: Heads,
     ) -> Result<(Vec<Ready>, Option<NodeError>), Error> {
         let mut tx = self.0.db.read().await?;
-        let assets = scope_of(&self.asset_rows(&mut tx, network.id).await?);
+        let assets = scope_of(&self.asset_rows(&mut tx, network).await?);
         drop(tx);
         self.fetch_for(network, source, (refs, assets), heads).await
     }
@@ -368,19 +378,22 @@ impl Platform {
             assets: &assets,
             watched: &watched.set,
         };
-        let scope = &scope;
-        let mut fetched = stream::iter(refs.iter().copied())
-            .map(|block| source.block(block, scope))
-            .buffered(AT_ONCE);
+        let mut waiting = refs.iter().copied();
+        let mut fetching = FuturesOrdered::new();
         let mut ready = Vec::with_capacity(refs.len());
-        while let Some(block) = fetched.next().await {
-            let block = match block {
-                Ok(block) => block,
-                Err(error) => return Ok((ready, Some(error))),
+        loop {
+            while fetching.len() < AT_ONCE
+                && let Some(block) = waiting.next()
+            {
+                fetching.push_back(source.block(block, &scope));
+            }
+            let block = match fetching.next().await {
+                None => break,
+                Some(Ok(block)) => block,
+                Some(Err(error)) => return Ok((ready, Some(error))),
             };
             passed("block.fetched")?;
-            let addresses = block.movements.iter().map(|movement| movement.to);
-            let owners = self.owners(&watched, addresses).await?;
+            let owners = self.owners(&watched, &block.movements).await?;
             ready.push(Ready {
                 block,
                 assets: Arc::clone(&assets),

@@ -42,7 +42,6 @@ pub(crate) use coverage::Verified;
 pub use coverage::CoveredBlock;
 pub use coffer_store::rescans::Rescan;
 pub use set::{Full, Place, WatchedSet};
-pub(crate) use store::{Planned, Record};
 
 use crate::{Error, Platform};
 use follow::Follower;
@@ -51,6 +50,7 @@ use follow::Follower;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a network that is paused or frozen, or whose step failed, is left alone.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+const AFTER_RACE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Copy)]
 pub struct WatcherSettings {
@@ -149,6 +149,11 @@ impl Platform {
                 Ok(Followed::Waiting(why)) => {
                     tell_once(&mut told, network, why);
                     follower.poll_interval()
+                }
+                // Something changed between two reads; the next step sees it whole.
+                Err(Error::Contended(_)) => {
+                    follower.start_over();
+                    AFTER_RACE
                 }
                 Err(error) => {
                     follower.start_over();

@@ -54,7 +54,7 @@ impl Platform {
         let reached = tip.is_some_and(|tip| tip.height >= rescan.next);
         if row.state != NetworkState::Active || !reached {
             let why = "the network is paused, frozen, or below the range";
-            return self.put_off(rescan, why.to_owned()).await;
+            return self.put_rescan_off(rescan, why.to_owned()).await;
         }
         let range = (rescan.next, rescan.last);
         let stored = blocks::page(&mut tx, network, range, STEP).await?;
@@ -69,7 +69,7 @@ impl Platform {
         };
         if blocks.is_empty() && rescan.next == begun {
             let why = failed.map_or_else(|| "no block was given".to_owned(), |e| e.to_string());
-            return self.put_off(rescan, why).await;
+            return self.put_rescan_off(rescan, why).await;
         }
         rescan.reason = None;
         for (ready, stored) in blocks.into_iter().zip(stored) {
@@ -130,7 +130,7 @@ impl Platform {
         };
         let mut tx = self.0.db.read().await?;
         // Those taken off the list too: what they brought is on record.
-        let assets = watched_assets(&self.asset_rows(&mut tx, network.id).await?);
+        let assets = watched_assets(&self.asset_rows(&mut tx, network).await?);
         drop(tx);
         self.fetch_for(network, &*source, (refs, assets), heads).await
     }
@@ -191,7 +191,7 @@ impl Platform {
     ) -> Result<Option<Rescan>, Error> {
         let progress = self.lock_progress(tx, row.network).await?;
         let network = self.network_in(tx, row.network).await?;
-        let assets = self.asset_rows(tx, row.network).await?;
+        let assets = self.asset_rows(tx, &network).await?;
         let Some(compared) = self.compared(tx, ready, row).await? else {
             return Ok(None);
         };
@@ -218,7 +218,7 @@ impl Platform {
         Ok(Some(rescan.clone()))
     }
 
-    async fn put_off(&self, mut rescan: Rescan, why: String) -> Result<bool, Error> {
+    async fn put_rescan_off(&self, mut rescan: Rescan, why: String) -> Result<bool, Error> {
         if rescan.reason.as_ref() != Some(&why) {
             rescan.reason = Some(why);
             let rescan = &rescan;

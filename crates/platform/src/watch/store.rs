@@ -85,7 +85,7 @@ impl Platform {
         &self,
         tx: &mut Tx,
         organization: OrganizationId,
-        accounts: impl IntoIterator<Item = AccountKey>,
+        accounts: Vec<AccountKey>,
         deposits: &[Deposit],
     ) -> Result<Book, Error> {
         let accounts: HashSet<AccountKey> = accounts.into_iter().collect();
