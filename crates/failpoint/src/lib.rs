@@ -27,7 +27,17 @@ pub const NAMES: &[&str] = &[
     "pool.take.after_commit",
     // The wallet's gate.
     "wallet.transition.before_commit",
+    // A reconciliation of one asset.
+    "reconcile.before_commit",
+    "reconcile.after_commit",
     "audit.anchor.before_rename",
+    // Following a chain: a block fetched, taken, undone; a range read again.
+    "block.fetched",
+    "block.before_commit",
+    "block.after_commit",
+    "undo.before_commit",
+    "undo.after_commit",
+    "rescan.before_commit",
     // The signer.
     "signer.request_read",
     "signer.before_answer",

@@ -82,6 +82,17 @@ impl From<StoreError> for Error {
     }
 }
 
+impl From<coffer_domain::sync::SyncError> for Error {
+    fn from(error: coffer_domain::sync::SyncError) -> Self {
+        use coffer_domain::sync::SyncError;
+        match error {
+            SyncError::Ledger(error) => Self::Ledger(error),
+            SyncError::Transition(error) => Self::Internal(error.to_string()),
+            SyncError::IncludedTwice(id) => crate::seal::refused(format!("{id}, included twice")),
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound {

@@ -10,10 +10,12 @@
 mod api_keys;
 mod assets;
 pub mod audit;
+mod balances;
 pub mod batches;
 pub mod bootstrap;
 mod caller;
 mod clock;
+mod deposits;
 mod doctor;
 mod error;
 mod freshness;
@@ -22,10 +24,12 @@ mod idempotency;
 pub mod ledger;
 mod networks;
 mod pools;
+mod reconciliation;
 mod seal;
 mod transaction;
 mod vaults;
 mod wallets;
+mod watch;
 mod workers;
 
 use std::collections::HashMap;
@@ -38,16 +42,22 @@ use coffer_store::{Db, organizations};
 
 pub use api_keys::{ApiKey, IssuedApiKey, NewApiKey};
 pub use assets::{AddedAsset, AssetChange, AssetFilter, NewAsset};
+pub use balances::{OnChain, WalletBalance};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
+pub use deposits::{DepositCursor, DepositFilter, DepositPage, DepositView};
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
 pub use pools::Pool;
+pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
 pub use vaults::{Drilled, NewVault};
 pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
+pub use watch::{
+    CoveredBlock, Followed, Full, Place, Rescan, WatchedSet, WatcherSettings,
+};
 pub use workers::WorkerSettings;
 
 use audit::{AnchorFile, Chains};
@@ -79,11 +89,17 @@ struct Inner {
     seals: SealKeys,
     chains: Chains,
     sources: Sources,
+    /// Where reconciliation stands, by network.
+    reconciling: reconciliation::Reconciling,
     derivation: Derivation,
     /// Decrypted account keys, by vault.
     accounts: Mutex<HashMap<VaultId, Arc<AccountKeys>>>,
     /// Uploads under way, by idempotency key.
     uploads: Mutex<HashMap<IdempotencyScope, BatchId>>,
+    /// The addresses watched, by organization and kind.
+    watched: watch::WatchedSets,
+    /// How far the coverage records were verified.
+    verified: watch::Verified,
     /// Told when a chunk may have become due, so that workers need not poll for it.
     work: tokio::sync::Notify,
 }
@@ -108,9 +124,12 @@ impl Platform {
             instance: parts.instance,
             chains: Chains::default(),
             sources: Sources::new(parts.sources),
+            reconciling: reconciliation::Reconciling::default(),
             derivation: Derivation::default(),
             accounts: Mutex::default(),
             uploads: Mutex::default(),
+            watched: watch::WatchedSets::default(),
+            verified: watch::Verified::default(),
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();

@@ -71,6 +71,22 @@ fn values_sql(table: &str, columns: &[&str], rows: usize) -> String {
     )
 }
 
+/// Marks for an IN list. The list is filled up with its last value to one of few lengths, so that few
+/// statements are kept prepared. SQLite's marks have no number; see [`values_sql`] for why.
+pub(crate) fn placeholders(engine: Engine, params: &mut Vec<Param<'_>>) -> String {
+    let length = params.len().next_power_of_two();
+    if let Some(last) = params.last().copied() {
+        params.resize(length, last);
+    }
+    match engine {
+        Engine::Sqlite => vec!["?"; length].join(", "),
+        Engine::Postgres => {
+            let marks: Vec<String> = (1..=length).map(|n| format!("${n}")).collect();
+            marks.join(", ")
+        }
+    }
+}
+
 async fn copy<'a, R>(
     tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
     table: &str,

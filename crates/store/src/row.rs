@@ -67,6 +67,13 @@ impl Row {
             .map_err(|error: T::Err| StoreError::Corrupt(error.to_string()))
     }
 
+    /// A height, a count or a version: never negative.
+    pub fn u64(&self, column: usize) -> Result<u64, StoreError> {
+        let value = self.int(column)?;
+        u64::try_from(value)
+            .map_err(|_| StoreError::Corrupt(format!("{value} where a number from 0 belongs")))
+    }
+
     pub fn u32(&self, column: usize) -> Result<u32, StoreError> {
         let value = self.int(column)?;
         u32::try_from(value)

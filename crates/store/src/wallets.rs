@@ -8,7 +8,7 @@ use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{ApiKeyId, BatchId, OrganizationId, VaultId, WalletId};
 use coffer_domain::wallet::{Wallet, WalletState};
 
-use crate::{Engine, Param, Row, Sealed, StoreError, Tx, bulk};
+use crate::{Param, Row, Sealed, StoreError, Tx, bulk};
 
 const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_key, external_id, label, metadata, \
     state, reason, kinds, payloads, batch_id, created_by, created_at, version, seal";
@@ -220,7 +220,7 @@ pub async fn existing(
     let mut taken = Vec::new();
     for keys in keys.chunks(KEYS_PER_QUERY) {
         let mut params: Vec<Param<'_>> = keys.iter().map(|key| Param::Blob(key)).collect();
-        let marks = placeholders(tx.engine(), &mut params);
+        let marks = bulk::placeholders(tx.engine(), &mut params);
         let sql = format!("SELECT external_key, id FROM wallets WHERE external_key IN ({marks})");
         for row in tx.fetch(sql, &params).await? {
             taken.push((row.bytes(0)?, WalletId::from_bytes(row.bytes(1)?)));
@@ -233,29 +233,13 @@ pub async fn by_ids(tx: &mut Tx, ids: &[WalletId]) -> Result<Vec<Found>, StoreEr
     let mut wallets = Vec::with_capacity(ids.len());
     for ids in ids.chunks(KEYS_PER_QUERY) {
         let mut params: Vec<Param<'_>> = ids.iter().map(|id| Param::Blob(id.as_bytes())).collect();
-        let marks = placeholders(tx.engine(), &mut params);
+        let marks = bulk::placeholders(tx.engine(), &mut params);
         let sql = format!("SELECT {COLUMNS} FROM wallets WHERE id IN ({marks})");
         for row in tx.fetch(sql, &params).await? {
             wallets.push(found(&row)?);
         }
     }
     Ok(wallets)
-}
-
-/// Marks for an IN list. The list is filled up with its last value to one of few lengths, so that few
-/// statements are kept prepared. SQLite's marks have no number; see [`bulk`] for why.
-fn placeholders(engine: Engine, params: &mut Vec<Param<'_>>) -> String {
-    let length = params.len().next_power_of_two();
-    if let Some(last) = params.last().copied() {
-        params.resize(length, last);
-    }
-    match engine {
-        Engine::Sqlite => vec!["?"; length].join(", "),
-        Engine::Postgres => {
-            let marks: Vec<String> = (1..=length).map(|n| format!("${n}")).collect();
-            marks.join(", ")
-        }
-    }
 }
 
 /// Wallets whose ids lie in `first..=last`, in the order of the ids. Ids of one vault sort by index.

@@ -93,7 +93,7 @@ impl Platform {
     }
 
     /// Accounts whose seals verify and whose last entries say the same.
-    pub(super) async fn verified_accounts(
+    pub(crate) async fn verified_accounts(
         &self,
         tx: &mut Tx,
         organization: OrganizationId,

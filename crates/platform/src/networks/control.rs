@@ -122,9 +122,9 @@ impl Platform {
 
     /// Two people decided to follow the nodes below what was final.
     async fn lift_finality(&self, tx: &mut Tx, network: &Network) -> Result<(), Error> {
-        if rows::has_progress(tx, network.id).await? {
-            let text = "finality cannot be lifted: nothing here stores a network's progress";
-            return Err(Error::Internal(text.to_owned()));
+        let progress = self.lock_progress(tx, network.id).await?;
+        if progress.version > 0 {
+            self.move_progress(tx, progress, progress.tip, None).await?;
         }
         Ok(())
     }

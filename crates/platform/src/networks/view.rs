@@ -50,10 +50,10 @@ impl Platform {
         };
         Ok(NetworkStatus {
             network,
-            progress: None,
+            progress: self.progress(id).await?,
             heads,
             nodes,
-            coverage: None,
+            coverage: self.coverage(id).await?,
         })
     }
 }

@@ -69,6 +69,30 @@ impl Derivation {
         })
     }
 
+    /// The payloads of one kind by the first implementation alone. For looking whether an address may be
+    /// ours; what is handed out or credited is derived by both, see [`Self::derive`].
+    pub(crate) fn derive_once(
+        &self,
+        account: &AccountKeys,
+        kind: AddressKind,
+        (first, count): (u32, u32),
+    ) -> Result<Payloads, Error> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::Internal(format!("deriving {kind} addresses: {error}"))
+        };
+        let scheme = scheme(kind).ok_or_else(|| failed(&"the signer alone derives them"))?;
+        let parent = account
+            .parent(kind)
+            .ok_or_else(|| failed(&"the vault has no such account"))?;
+        let range = IndexRange::try_new(first, count).map_err(|error| failed(&error))?;
+        let mut payloads = Payloads::new();
+        self.0
+            .get_or_init(Deriver::new)
+            .payloads(parent, scheme, range, &mut payloads)
+            .map_err(|error| failed(&error))?;
+        Ok(payloads)
+    }
+
     fn derive_kind(
         &self,
         account: &AccountKeys,
