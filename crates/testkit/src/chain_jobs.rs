@@ -81,6 +81,9 @@ impl GroundArgs {
 pub(super) struct ReorgArgs {
     #[arg(long, default_value_t = 300)]
     rounds: u32,
+    /// Each such round goes deeper than finality, and freezes the network.
+    #[arg(long, default_value_t = 50)]
+    deep_every: u32,
     #[command(flatten)]
     ground: GroundArgs,
 }
@@ -92,6 +95,7 @@ pub(super) async fn reorgs(bin_dir: Option<PathBuf>, args: ReorgArgs) -> Result<
         let options = reorgs::Options {
             ground,
             rounds: args.rounds,
+            deep_every: args.deep_every,
             seed,
         };
         let tell = |round: u32, tally: &reorgs::Tally| {
