@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use coffer_testkit::Engine;
-use coffer_testkit::chain_proof::{Ground, contracts, reorgs};
+use coffer_testkit::chain_proof::{Ground, contracts, corruption, reorgs};
 use coffer_testkit::programs::program;
 use coffer_testkit::serving::Programs;
 
@@ -79,4 +79,31 @@ async fn no_contract_gets_more_credited_than_it_moved() {
     assert!(outcome.report.is_good(), "{}", outcome.report);
     assert!(outcome.cases >= 35, "a contract was left out");
     assert_eq!(outcome.tripped, ["SILENT", "REBASE"]);
+}
+
+async fn the_checker_objects(engine: Engine, name: &str) {
+    let Some(ground) = ground(engine, name) else {
+        return;
+    };
+    let outcomes = corruption::run(&ground).await.expect("the scene plays");
+    assert!(outcomes.len() >= 20);
+    for corrupted in outcomes {
+        assert!(
+            corrupted.report.objects_to(corrupted.expected),
+            "{} ({}): {}",
+            corrupted.what,
+            corrupted.expected,
+            corrupted.report
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_checker_objects_to_every_corruption_on_sqlite() {
+    the_checker_objects(Engine::Sqlite, "sqlite").await;
+}
+
+#[tokio::test]
+async fn the_checker_objects_to_every_corruption_on_postgresql() {
+    the_checker_objects(Engine::Postgres, "postgres").await;
 }
