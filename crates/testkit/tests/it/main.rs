@@ -5,6 +5,8 @@ mod drills;
 mod gates;
 mod idempotency;
 mod keys;
+mod ledger;
+mod ledger_tamper;
 mod organizations;
 mod pool;
 mod scene;
