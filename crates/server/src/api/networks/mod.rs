@@ -5,7 +5,7 @@
 mod add;
 mod list;
 mod pause;
-mod reconcile;
+pub(crate) mod reconcile;
 mod resume;
 mod set;
 mod settings;
