@@ -54,6 +54,8 @@ enum Command {
     Bench(testkit::BenchOptions),
     /// Kill the programs at named failpoints and at random moments, and compare the results
     Crash(testkit::CrashOptions),
+    /// Live through seeded lives of a network over the pure cores: chains, reorganizations, lies, crashes
+    Simulate(testkit::SimulateOptions),
 }
 
 fn main() -> ExitCode {
@@ -77,5 +79,6 @@ fn run(command: Command) -> Result<()> {
         Command::Postgres(options) => postgres::run(&root, &options),
         Command::Bench(options) => testkit::bench(&root, &options),
         Command::Crash(options) => testkit::crash(&root, &options),
+        Command::Simulate(options) => testkit::simulate(&root, &options),
     }
 }
