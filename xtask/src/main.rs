@@ -60,6 +60,8 @@ enum Command {
     Reorgs(testkit::RunnerOptions),
     /// 2,000 lies of one of three nodes while deposits arrive; then two of them go down
     Lies(testkit::RunnerOptions),
+    /// Live through seeded lives of a network over the pure cores: chains, reorganizations, lies, crashes
+    Simulate(testkit::SimulateOptions),
 }
 
 fn main() -> ExitCode {
@@ -85,5 +87,6 @@ fn run(command: Command) -> Result<()> {
         Command::Crash(options) => testkit::run(&root, Runner::Crash, &options),
         Command::Reorgs(options) => testkit::run(&root, Runner::Reorgs, &options),
         Command::Lies(options) => testkit::run(&root, Runner::Lies, &options),
+        Command::Simulate(options) => testkit::simulate(&root, &options),
     }
 }

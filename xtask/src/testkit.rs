@@ -1,4 +1,4 @@
-//! `cargo xtask bench`, `crash`, `reorgs` and `lies`: build, then hand over to `coffer-testkit`.
+//! `cargo xtask bench`, `crash`, `reorgs`, `lies` and `simulate`: build, then hand over to `coffer-testkit`.
 
 use std::path::Path;
 use std::process::Command;
@@ -43,6 +43,47 @@ pub(crate) struct RunnerOptions {
     /// For `coffer-testkit`, after `--`: rows, rounds, a seed
     #[arg(last = true)]
     more: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimulateOptions {
+    /// One life; exits with its failure if it has one
+    #[arg(long, conflicts_with_all = ["seeds", "count"])]
+    seed: Option<u64>,
+    /// Tell the story of that one life, and judge after every commit
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// A range of seeds, such as 0..500
+    #[arg(long, value_name = "A..B", conflicts_with = "count")]
+    seeds: Option<String>,
+    /// So many seeds from 0 [default: 10000]
+    #[arg(long)]
+    count: Option<u64>,
+}
+
+/// In the development profile, as the tests run it: the simulator and the cores need no other.
+pub(crate) fn simulate(root: &Path, options: &SimulateOptions) -> Result<()> {
+    let build = ["build", "-p", "coffer-testkit", "--bin", "coffer-testkit"];
+    process::run(Command::new("cargo").args(build).current_dir(root))?;
+    let mut command = Command::new(
+        test::target_folder(root)?
+            .join("debug")
+            .join("coffer-testkit"),
+    );
+    command.arg("simulate").current_dir(root);
+    if let Some(seed) = options.seed {
+        command.args(["--seed", &seed.to_string()]);
+    }
+    if options.trace {
+        command.arg("--trace");
+    }
+    if let Some(seeds) = &options.seeds {
+        command.args(["--seeds", seeds]);
+    }
+    if let Some(count) = options.count {
+        command.args(["--count", &count.to_string()]);
+    }
+    process::run(&mut command)
 }
 
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {

@@ -17,6 +17,7 @@ pub mod installation;
 pub mod lying_node;
 pub mod programs;
 pub mod serving;
+pub mod simulate;
 
 pub use anvil::Anvil;
 pub use database::{Engine, TestDatabase};

@@ -2,6 +2,7 @@
 //! and the lying node as a program.
 
 mod chain_jobs;
+mod simulate_job;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Job {
     Crash(CrashArgs),
     /// A batch, from the HTTP request to the last durable commit, beside two baselines.
     BenchBatch(BenchArgs),
+    /// Live through seeded lives of a network over the pure cores, and judge after every commit.
+    Simulate(simulate_job::Args),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// Prove, from a database and a node alone, that the ledger is what the chain is.
@@ -95,6 +98,7 @@ async fn main() -> ExitCode {
     let outcome = match cli.job {
         Job::Crash(args) => crash(cli.bin_dir, args).await,
         Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
+        Job::Simulate(args) => simulate_job::run(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
         Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,

@@ -1,17 +1,16 @@
-//! What k of n answers agree on.
+//! What k of n answers agree on, in the form in which the room of the nodes has it.
 
-use coffer_domain::block::BlockHeight;
-
-/// The answer that at least `quorum` nodes gave; `None` stands for a node that gave none.
-pub(super) fn agreed<T: PartialEq + Copy>(answers: &[Option<T>], quorum: usize) -> Option<T> {
-    answers.iter().copied().flatten().find(|answer| {
-        answers.iter().flatten().filter(|other| *other == answer).count() >= quorum
+/// The answer that at least `quorum` gave.
+pub(super) fn agreed<T: PartialEq>(quorum: usize, answers: &[T]) -> Option<&T> {
+    answers.iter().find(|answer| {
+        let same = answers.iter().filter(|other| other == answer).count();
+        same >= quorum.max(1)
     })
 }
 
-/// The highest height that at least `quorum` nodes have reached.
-pub(super) fn agreed_height(heads: &[Option<BlockHeight>], quorum: usize) -> Option<BlockHeight> {
-    let mut heads: Vec<_> = heads.iter().copied().flatten().collect();
-    heads.sort_unstable_by(|left, right| right.cmp(left));
-    heads.get(quorum.checked_sub(1)?).copied()
+/// The highest value that at least `quorum` reach.
+pub(super) fn reached<T: Ord + Copy>(quorum: usize, claims: &[T]) -> Option<T> {
+    let mut claims = claims.to_vec();
+    claims.sort_unstable_by(|left, right| right.cmp(left));
+    claims.get(quorum.checked_sub(1)?).copied()
 }
