@@ -7,6 +7,7 @@ mod batches;
 mod doctor;
 mod drills;
 mod keys;
+mod ledger;
 mod networks;
 mod once;
 mod page;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Routes {
     let routes = keys::routes(routes);
     let routes = networks::routes(routes);
     let routes = reconciliations::routes(routes);
+    let routes = ledger::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }
