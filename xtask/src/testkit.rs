@@ -33,6 +33,17 @@ enum Job {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// Transfers posted to the ledger, beside bare inserts of the same rows
+    Ledger {
+        /// The databases to measure
+        #[arg(long, value_enum, default_value_t = Engine::All)]
+        engine: Engine,
+        #[arg(long, default_value_t = 200_000)]
+        transfers: u64,
+        /// More for `coffer-testkit bench-ledger`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,12 +98,6 @@ pub(crate) fn simulate(root: &Path, options: &SimulateOptions) -> Result<()> {
 }
 
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
-    let Job::Batch {
-        rows,
-        chains,
-        database_url,
-        more,
-    } = &options.job;
     let packages = [
         "-p",
         "coffer",
@@ -112,18 +117,41 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
     )?;
     let programs = test::target_folder(root)?.join("release");
     let mut command = Command::new(programs.join("coffer-testkit"));
-    command.args([
-        "bench-batch",
-        "--rows",
-        &rows.to_string(),
-        "--chains",
-        chains,
-    ]);
-    if let Some(url) = database_url {
-        command.args(["--database-url", url]);
+    command
+        .env("COFFER_TEST_BIN_DIR", &programs)
+        .current_dir(root);
+    match &options.job {
+        Job::Batch {
+            rows,
+            chains,
+            database_url,
+            more,
+        } => {
+            let rows = rows.to_string();
+            command.args(["bench-batch", "--rows", &rows, "--chains", chains]);
+            if let Some(url) = database_url {
+                command.args(["--database-url", url]);
+            }
+            process::run(command.args(more))
+        }
+        Job::Ledger {
+            engine,
+            transfers,
+            more,
+        } => {
+            // Its fsync stays on: a commit that is not durable measures nothing.
+            let cluster = (*engine != Engine::Sqlite)
+                .then(|| Cluster::start(true))
+                .transpose()?;
+            if let Some(cluster) = &cluster {
+                command.env("COFFER_TEST_POSTGRES_URL", &cluster.url);
+            }
+            command
+                .args(["bench-ledger", "--transfers", &transfers.to_string()])
+                .env("COFFER_TEST_ENGINES", engine.names());
+            process::run(command.args(more))
+        }
     }
-    command.env("COFFER_TEST_BIN_DIR", &programs);
-    process::run(command.args(more).current_dir(root))
 }
 
 /// A job of `coffer-testkit` that runs the programs under test on the engines asked for.

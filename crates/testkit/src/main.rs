@@ -35,6 +35,8 @@ enum Job {
     BenchBatch(BenchArgs),
     /// Live through seeded lives of a network over the pure cores, and judge after every commit.
     Simulate(simulate_job::Args),
+    /// Transfers posted to the ledger, beside bare inserts of the same rows.
+    BenchLedger(LedgerArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// Prove, from a database and a node alone, that the ledger is what the chain is.
@@ -76,6 +78,24 @@ struct CrashArgs {
 }
 
 #[derive(clap::Args)]
+struct LedgerArgs {
+    /// [default: sqlite, and postgres where COFFER_TEST_POSTGRES_URL names a server]
+    #[arg(long)]
+    engine: Option<Engines>,
+    #[arg(long, default_value_t = 200_000)]
+    transfers: u32,
+    /// Transfers of one commit.
+    #[arg(long, default_value_t = 10_000)]
+    batch: u32,
+    /// Verify the whole ledger afterwards, too.
+    #[arg(long)]
+    verify: bool,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct BenchArgs {
     #[arg(long, default_value_t = 100_000)]
     rows: u32,
@@ -99,6 +119,7 @@ async fn main() -> ExitCode {
         Job::Crash(args) => crash(cli.bin_dir, args).await,
         Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
         Job::Simulate(args) => simulate_job::run(&args),
+        Job::BenchLedger(args) => bench_ledger(args).await,
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
         Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,
@@ -204,6 +225,25 @@ fn engines(asked: Option<Engines>, with_server: bool) -> Result<Vec<Engine>> {
         Engine::Postgres => postgres,
     };
     Ok(Engine::ALL.into_iter().filter(wanted).collect())
+}
+
+async fn bench_ledger(args: LedgerArgs) -> Result<()> {
+    let with_server = environment("COFFER_TEST_POSTGRES_URL").is_some();
+    for engine in engines(args.engine, with_server)? {
+        let options = bench::LedgerOptions {
+            engine,
+            transfers: args.transfers,
+            batch: args.batch,
+            verify: args.verify,
+        };
+        let (json, text) = bench::ledger(&options).await?;
+        if args.json {
+            println!("{json}");
+        } else {
+            println!("{text}");
+        }
+    }
+    Ok(())
 }
 
 async fn bench_batch(bin_dir: Option<PathBuf>, args: BenchArgs) -> Result<()> {

@@ -8,6 +8,7 @@ mod batches;
 mod doctor;
 mod drills;
 mod keys;
+mod ledger;
 mod networks;
 mod once;
 mod page;
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Routes {
     let routes = audit::routes(routes);
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);
+    let routes = ledger::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }
