@@ -4,6 +4,7 @@ mod batch;
 mod local;
 mod network;
 mod objects;
+mod reconcile;
 mod values;
 mod vault;
 
@@ -23,6 +24,7 @@ pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,
 };
+pub(crate) use self::reconcile::{ReconcileCommand, ReconcileListArgs};
 pub(crate) use self::vault::{
     AllowListChange, AllowListCommand, DrillArgs, PoolCommand, VaultCommand,
 };
@@ -93,6 +95,9 @@ pub(crate) enum Command {
     /// The allow-list of assets; nothing else is credited.
     #[command(subcommand)]
     Asset(AssetCommand),
+    /// Does the ledger equal the chain?
+    #[command(subcommand)]
+    Reconcile(ReconcileCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

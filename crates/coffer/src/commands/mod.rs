@@ -13,6 +13,7 @@ mod key;
 mod network;
 mod pages;
 mod pool;
+mod reconcile;
 mod vault;
 mod wallet;
 
@@ -103,6 +104,7 @@ impl Session {
             Command::Pool(command) => pool::run(self, command).await,
             Command::Network(command) => network::run(self, command).await,
             Command::Asset(command) => asset::run(self, command).await,
+            Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {

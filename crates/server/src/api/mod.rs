@@ -1,6 +1,7 @@
 //! The endpoints, in the rooms of their objects. Each file says its path, its scope and its documentation.
 
 mod addresses;
+mod amount;
 mod assets;
 mod audit;
 mod batches;
@@ -11,6 +12,7 @@ mod networks;
 mod once;
 mod page;
 mod pools;
+mod reconciliations;
 mod refusal;
 mod service;
 mod time;
@@ -32,6 +34,7 @@ pub(crate) fn routes() -> Routes {
     let routes = assets::routes(routes);
     let routes = audit::routes(routes);
     let routes = keys::routes(routes);
+    let routes = reconciliations::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }

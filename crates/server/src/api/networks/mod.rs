@@ -5,6 +5,7 @@
 mod add;
 mod list;
 mod pause;
+mod reconcile;
 mod resume;
 mod set;
 mod settings;
@@ -24,7 +25,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
     let routes = show::route(routes);
     let routes = set::route(routes);
     let routes = pause::route(routes);
-    resume::route(routes)
+    let routes = resume::route(routes);
+    reconcile::route(routes)
 }
 
 #[derive(Serialize, ToSchema)]
