@@ -11,6 +11,7 @@ pub mod chain_proof;
 pub mod checker;
 pub mod crash;
 pub mod database;
+pub mod double_source;
 pub mod faults;
 pub mod installation;
 pub mod lying_node;
@@ -19,6 +20,7 @@ pub mod serving;
 
 pub use anvil::Anvil;
 pub use database::{Engine, TestDatabase};
+pub use double_source::DoubleSource;
 pub use faults::FaultySigner;
 pub use lying_node::LyingNode;
 pub use installation::{Installation, MNEMONIC, ManualClock};
