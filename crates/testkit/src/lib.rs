@@ -12,6 +12,7 @@ pub mod chain_show;
 pub mod checker;
 pub mod crash;
 pub mod database;
+pub mod double_source;
 pub mod faults;
 pub mod installation;
 pub mod lying_node;
@@ -21,6 +22,7 @@ pub mod simulate;
 
 pub use anvil::Anvil;
 pub use database::{Engine, TestDatabase};
+pub use double_source::DoubleSource;
 pub use faults::FaultySigner;
 pub use lying_node::LyingNode;
 pub use installation::{Installation, MNEMONIC, ManualClock};

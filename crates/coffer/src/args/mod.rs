@@ -2,6 +2,7 @@
 
 mod batch;
 mod local;
+mod network;
 mod objects;
 mod reconcile;
 mod values;
@@ -16,6 +17,9 @@ pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
+pub(crate) use self::network::{
+    AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand,
+};
 pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,
@@ -85,6 +89,12 @@ pub(crate) enum Command {
     /// How many addresses a vault keeps ready.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Chains that are watched, and their nodes.
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    /// The allow-list of assets; nothing else is credited.
+    #[command(subcommand)]
+    Asset(AssetCommand),
     /// Does the ledger equal the chain?
     #[command(subcommand)]
     Reconcile(ReconcileCommand),

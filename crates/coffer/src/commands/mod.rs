@@ -4,11 +4,13 @@
 //! half-written files away, and what it last left in [`Session::on_interrupt`] is said.
 
 mod address;
+mod asset;
 mod audit;
 mod batch;
 mod doctor;
 mod input;
 mod key;
+mod network;
 mod pages;
 mod pool;
 mod reconcile;
@@ -100,6 +102,8 @@ impl Session {
             Command::Key(command) => key::run(self, command).await,
             Command::Vault(command) => vault::run(self, command).await,
             Command::Pool(command) => pool::run(self, command).await,
+            Command::Network(command) => network::run(self, command).await,
+            Command::Asset(command) => asset::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,

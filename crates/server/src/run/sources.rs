@@ -97,6 +97,15 @@ impl SourceFactory for NodeSources {
                     .transpose()?,
             };
         }
+        // Checked here, because the client's own refusal would repeat the filled URL.
+        let same = |(at, node): (usize, &NodeUrl)| {
+            let others = &filled.settings.nodes[..at];
+            others.iter().any(|other| other.rpc == node.rpc)
+        };
+        if filled.settings.nodes.iter().enumerate().any(same) {
+            let text = "two nodes are the same one once their secrets are filled in";
+            return Err(NodeError::Configuration(text.to_owned()));
+        }
         match network.chain.family() {
             Some(ChainFamily::Evm) => {
                 let source = EvmSource::open(&filled, Limits::default(), Arc::new(jitter))?;
@@ -107,6 +116,15 @@ impl SourceFactory for NodeSources {
                 network.chain
             ))),
         }
+    }
+}
+
+/// Spreads the repetitions of many installations; without randomness they come together.
+fn jitter() -> u64 {
+    let mut bytes = [0; 8];
+    match OsEntropy.fill(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => 0,
     }
 }
 
