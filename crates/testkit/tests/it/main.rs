@@ -11,3 +11,4 @@ mod scene;
 mod smoke;
 mod store;
 mod tamper;
+mod watch;
