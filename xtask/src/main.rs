@@ -9,9 +9,11 @@
 
 mod chain;
 mod check;
+mod debian;
 mod demo;
 mod postgres;
 mod process;
+mod promtool;
 mod repo;
 mod test;
 mod testkit;
@@ -44,6 +46,8 @@ enum Command {
     Check(test::Options),
     /// Check the rules of the house style that a machine can check
     Tidy,
+    /// Check the alert rules and run their unit tests
+    Alerts,
     /// Start a throw-away PostgreSQL and run a command with `COFFER_TEST_POSTGRES_URL` set
     Postgres(postgres::Options),
     /// Measure a job of `coffer` against its baselines (release build)
@@ -69,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(options) => test::run(&root, &options),
         Command::Check(options) => check::run(&root, &options),
         Command::Tidy => tidy::run(&root),
+        Command::Alerts => promtool::run(&root),
         Command::Postgres(options) => postgres::run(&root, &options),
         Command::Bench(options) => testkit::bench(&root, &options),
         Command::Crash(options) => testkit::crash(&root, &options),

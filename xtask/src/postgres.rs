@@ -16,7 +16,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use tempfile::TempDir;
 
+use crate::debian;
 use crate::process::{self, GuardOptions, Guarded};
+
+const HOW: &str = "PostgreSQL's server is not installed. Run: sudo apt-get install -y postgresql\n\
+                   (or test on SQLite alone: cargo xtask test --engine sqlite)";
 
 /// A random word of 32 hexadecimal digits or more, from the operating system.
 pub(crate) fn random_hex(bytes: usize) -> Result<String> {
@@ -196,7 +200,7 @@ fn programs() -> Result<PathBuf> {
     {
         return Ok(folder.to_path_buf());
     }
-    install()?;
+    debian::install("postgresql", HOW)?;
     installed(Path::new("/usr/lib/postgresql")).context(
         "the package postgresql is installed, but brought no /usr/lib/postgresql/*/bin/initdb",
     )
@@ -216,37 +220,6 @@ fn installed(versions: &Path) -> Option<PathBuf> {
     complete
         .max_by_key(|path| number(path))
         .map(|path| path.join("bin"))
-}
-
-fn install() -> Result<()> {
-    const HOW: &str = "PostgreSQL's server is not installed. Run: sudo apt-get install -y postgresql\n\
-                       (or test on SQLite alone: cargo xtask test --engine sqlite)";
-    let sudo_works = || process::output(Command::new("sudo").args(["-n", "true"])).is_ok();
-    let sudo: &[&str] = match (process::which("apt-get").is_some(), process::is_root()) {
-        (true, true) => &[],
-        (true, false) if sudo_works() => &["sudo", "-n"],
-        _ => bail!("{HOW}"),
-    };
-    eprintln!("PostgreSQL's server is not installed; installing Debian's package postgresql.");
-    for arguments in [
-        &["update", "-q"][..],
-        &[
-            "install",
-            "-y",
-            "-q",
-            "--no-install-recommends",
-            "postgresql",
-        ],
-    ] {
-        let words: Vec<_> = sudo
-            .iter()
-            .chain(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"])
-            .chain(arguments)
-            .copied()
-            .collect();
-        process::run(Command::new(words[0]).args(&words[1..])).context(HOW)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

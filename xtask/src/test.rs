@@ -21,6 +21,7 @@ use clap::ValueEnum;
 use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::process;
+use crate::promtool;
 use crate::repo::{self, CC, GIT, NODE, NPM, PYTHON};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,6 +83,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     repo::npm_ci(&repo::oracle(root))?;
     let chain = Chain::prepare(root)?;
+    let promtool = promtool::program()?;
     let programs = build_with_failpoints(root)?;
     eprintln!("Built in {} s.", start.elapsed().as_secs());
     let environment = Environment {
@@ -90,6 +92,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         programs,
         postgres_url: cluster.as_ref().map(|c| c.url.as_str()),
         chain,
+        promtool,
     };
     let steps = run_steps(&environment)?;
     if let Some(mut cluster) = cluster {
@@ -106,6 +109,7 @@ struct Environment<'a> {
     programs: PathBuf,
     postgres_url: Option<&'a str>,
     chain: Chain,
+    promtool: PathBuf,
 }
 
 impl Environment<'_> {
@@ -216,6 +220,11 @@ fn run_steps(environment: &Environment<'_>) -> Result<Vec<Step>> {
     let mut examples = environment.command("python3");
     examples.args(["examples/generate_customers.py", "--check"]);
     step("examples reproduce", &mut examples)?;
+    let mut alerts = environment.command("sh");
+    step(
+        "alert rules",
+        promtool::checking(&mut alerts, &environment.promtool),
+    )?;
     Ok(steps)
 }
 

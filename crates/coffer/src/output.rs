@@ -124,9 +124,10 @@ pub(crate) fn member(value: &Value, name: &str) -> String {
     }
 }
 
-/// The objects of an answer's `data`, or of an answer that is itself a list.
+/// The objects of an answer's `data` or `items`, or of an answer that is itself a list.
 pub(crate) fn items(value: &Value) -> &[Value] {
-    let list = value.as_array().or_else(|| value.get("data")?.as_array());
+    let member = |name| value.get(name).and_then(Value::as_array);
+    let list = value.as_array().or(member("data")).or(member("items"));
     list.map_or(&[], Vec::as_slice)
 }
 

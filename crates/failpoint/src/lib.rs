@@ -27,6 +27,9 @@ pub const NAMES: &[&str] = &[
     "pool.take.after_commit",
     // The wallet's gate.
     "wallet.transition.before_commit",
+    // A reconciliation of one asset.
+    "reconcile.before_commit",
+    "reconcile.after_commit",
     "audit.anchor.before_rename",
     // Following a chain: a block fetched, taken, undone; a range read again.
     "block.fetched",

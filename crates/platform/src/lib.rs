@@ -10,6 +10,7 @@
 mod api_keys;
 mod assets;
 pub mod audit;
+mod balances;
 pub mod batches;
 pub mod bootstrap;
 mod caller;
@@ -23,6 +24,7 @@ mod idempotency;
 pub mod ledger;
 mod networks;
 mod pools;
+mod reconciliation;
 mod seal;
 mod transaction;
 mod vaults;
@@ -40,6 +42,7 @@ use coffer_store::{Db, organizations};
 
 pub use api_keys::{ApiKey, IssuedApiKey, NewApiKey};
 pub use assets::{AddedAsset, AssetChange, AssetFilter, NewAsset};
+pub use balances::{OnChain, WalletBalance};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
 pub use deposits::{DepositCursor, DepositFilter, DepositPage, DepositView};
@@ -49,6 +52,7 @@ pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
 pub use pools::Pool;
+pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
 pub use vaults::{Drilled, NewVault};
 pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
 pub use watch::{
@@ -85,6 +89,8 @@ struct Inner {
     seals: SealKeys,
     chains: Chains,
     sources: Sources,
+    /// Where reconciliation stands, by network.
+    reconciling: reconciliation::Reconciling,
     derivation: Derivation,
     /// Decrypted account keys, by vault.
     accounts: Mutex<HashMap<VaultId, Arc<AccountKeys>>>,
@@ -118,6 +124,7 @@ impl Platform {
             instance: parts.instance,
             chains: Chains::default(),
             sources: Sources::new(parts.sources),
+            reconciling: reconciliation::Reconciling::default(),
             derivation: Derivation::default(),
             accounts: Mutex::default(),
             uploads: Mutex::default(),

@@ -6,6 +6,8 @@
 
 pub mod anvil;
 pub mod bench;
+pub mod chain_checker;
+pub mod chain_proof;
 pub mod checker;
 pub mod crash;
 pub mod database;

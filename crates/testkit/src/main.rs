@@ -1,6 +1,8 @@
 //! `coffer-testkit`: the crash runner and the benchmarks, as `cargo xtask crash` and `cargo xtask bench` start them,
 //! and the lying node as a program.
 
+mod chain_jobs;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,6 +34,12 @@ enum Job {
     BenchBatch(BenchArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
+    /// Prove, from a database and a node alone, that the ledger is what the chain is.
+    CheckChain(chain_jobs::CheckArgs),
+    /// Random reorganizations under a server that is killed again and again, on a real node.
+    Reorgs(chain_jobs::ReorgArgs),
+    /// One of three nodes lies in every way while deposits arrive; then two go down.
+    Lies(chain_jobs::LiesArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,6 +92,9 @@ async fn main() -> ExitCode {
         Job::Crash(args) => crash(cli.bin_dir, args).await,
         Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
         Job::LyingNode(args) => lying_node::run(args).await,
+        Job::CheckChain(args) => chain_jobs::check(args).await,
+        Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,
+        Job::Lies(args) => chain_jobs::lies(cli.bin_dir, args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 mod batch;
 mod local;
 mod objects;
+mod reconcile;
 mod values;
 mod vault;
 
@@ -19,6 +20,7 @@ pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,
 };
+pub(crate) use self::reconcile::{ReconcileCommand, ReconcileListArgs};
 pub(crate) use self::vault::{
     AllowListChange, AllowListCommand, DrillArgs, PoolCommand, VaultCommand,
 };
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     /// How many addresses a vault keeps ready.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Does the ledger equal the chain?
+    #[command(subcommand)]
+    Reconcile(ReconcileCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -10,6 +10,11 @@ pub(crate) enum WalletCommand {
     Show(WalletShowArgs),
     /// List wallets.
     List(ListArgs),
+    /// Show what a wallet has, by the ledger and on the chain.
+    Balances {
+        #[arg(value_name = "ID", value_parser = values::wallet_id)]
+        id: String,
+    },
     /// Make one wallet, at once, from the vault's pool of ready addresses.
     Assign(AssignArgs),
     /// Let a pending wallet show its addresses.

@@ -47,6 +47,18 @@ pub(crate) fn key_id(text: &str) -> Result<String, String> {
     id("key", text)
 }
 
+pub(crate) fn network_id(text: &str) -> Result<String, String> {
+    id("net", text)
+}
+
+pub(crate) fn asset_id(text: &str) -> Result<String, String> {
+    id("ast", text)
+}
+
+pub(crate) fn reconciliation_id(text: &str) -> Result<String, String> {
+    id("rec", text)
+}
+
 /// Only what cannot be an address of any chain is refused here; the server knows them all.
 pub(crate) fn address(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 128 || !text.bytes().all(|c| c.is_ascii_alphanumeric()) {

@@ -11,6 +11,7 @@ mod input;
 mod key;
 mod pages;
 mod pool;
+mod reconcile;
 mod vault;
 mod wallet;
 
@@ -99,6 +100,7 @@ impl Session {
             Command::Key(command) => key::run(self, command).await,
             Command::Vault(command) => vault::run(self, command).await,
             Command::Pool(command) => pool::run(self, command).await,
+            Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {

@@ -16,6 +16,7 @@ pub(crate) async fn run(session: &Session, command: WalletCommand) -> Result<(),
     match command {
         WalletCommand::Show(args) => show(session, &args).await,
         WalletCommand::List(args) => list(session, args).await,
+        WalletCommand::Balances { id } => balances(session, &id).await,
         WalletCommand::Assign(args) => assign(session, args).await,
         WalletCommand::Activate { id, reason } => {
             let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
@@ -96,6 +97,39 @@ fn table(wallets: &[Value]) -> String {
         ]);
     }
     table.render()
+}
+
+async fn balances(session: &Session, id: &str) -> Result<(), Failure> {
+    let path = ["wallets", id, "balances"];
+    let answer = session.client.get(Resource::at(&path)).await?;
+    session.out.answer(&answer, || {
+        let mut table = Table::new(&[
+            "ASSET",
+            "AVAILABLE",
+            "PENDING",
+            "HELD",
+            "REVERSAL DUE",
+            "ON CHAIN",
+            "AT BLOCK",
+            "SECONDS AGO",
+        ]);
+        for line in items(&answer) {
+            let on_chain = &line["on_chain"];
+            let age = on_chain["age_ms"].as_u64();
+            table.row([
+                member(line, "symbol"),
+                member(&line["available"], "amount"),
+                member(&line["pending"], "amount"),
+                member(&line["held"], "amount"),
+                member(&line["reversal_due"], "amount"),
+                member(on_chain, "amount"),
+                member(&on_chain["block"], "height"),
+                age.map_or(String::new(), |ms| (ms / 1000).to_string()),
+            ]);
+        }
+        table.render()
+    })?;
+    Ok(())
 }
 
 async fn assign(session: &Session, args: AssignArgs) -> Result<(), Failure> {

@@ -25,8 +25,7 @@ impl Platform {
         accounts: &[AccountKey],
         pending: &[LedgerTransactionId],
     ) -> Result<Book, Error> {
-        let head = rows::lock_head(tx, organization).await?;
-        self.verified_end(organization, head)?;
+        self.lock_end(tx, organization).await?;
         let pending = self.pending_legs(tx, organization, pending).await?;
         let mut ids: Vec<LedgerAccountId> = accounts.iter().map(AccountKey::id).collect();
         let legs = pending.iter().flat_map(|(_, entries)| entries);
@@ -75,6 +74,25 @@ impl Platform {
         Ok(book)
     }
 
+    /// The end of the ledger, locked, and not behind what the audit chain knows: a ledger that was put back as a
+    /// whole has good seals.
+    pub(super) async fn lock_end(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+    ) -> Result<LedgerHead, Error> {
+        let head = rows::lock_head(tx, organization).await?;
+        let end = self.verified_end(organization, head)?;
+        let known = self.0.chains.ledger_mark(organization);
+        let behind = known.is_some_and(|mark| {
+            mark.seq > end.seq || (mark.seq == end.seq && mark.hash != end.hash)
+        });
+        if behind {
+            return Err(refused(name_of(organization)));
+        }
+        Ok(end)
+    }
+
     /// The end of the ledger, if its seal is right; the beginning when there is none.
     pub(super) fn verified_end(
         &self,
@@ -93,7 +111,7 @@ impl Platform {
     }
 
     /// Accounts whose seals verify and whose last entries say the same.
-    pub(super) async fn verified_accounts(
+    pub(crate) async fn verified_accounts(
         &self,
         tx: &mut Tx,
         organization: OrganizationId,

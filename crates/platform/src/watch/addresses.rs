@@ -148,7 +148,7 @@ impl Platform {
 
     /// Every vault of an organization, each verified. One that the audit knows and that is not there would
     /// leave its addresses unwatched, so its absence is refused.
-    async fn vaults_of(&self, organization: OrganizationId) -> Result<Vec<VaultRow>, Error> {
+    pub(crate) async fn vaults_of(&self, organization: OrganizationId) -> Result<Vec<VaultRow>, Error> {
         let known = self.0.chains.known(organization, VaultId::PREFIX);
         let mut tx = self.0.db.read().await?;
         let listed = vaults::of_organization(&mut tx, organization).await?;

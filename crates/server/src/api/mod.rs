@@ -1,14 +1,18 @@
 //! The endpoints, in the rooms of their objects. Each file says its path, its scope and its documentation.
 
 mod addresses;
+mod amount;
+mod assets;
 mod audit;
 mod batches;
 mod doctor;
 mod drills;
 mod keys;
+mod networks;
 mod once;
 mod page;
 mod pools;
+mod reconciliations;
 mod refusal;
 mod service;
 mod time;
@@ -26,8 +30,11 @@ pub(crate) fn routes() -> Routes {
     let routes = vaults::routes(routes);
     let routes = drills::routes(routes);
     let routes = pools::routes(routes);
+    let routes = networks::routes(routes);
+    let routes = assets::routes(routes);
     let routes = audit::routes(routes);
     let routes = keys::routes(routes);
+    let routes = reconciliations::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }

@@ -175,8 +175,12 @@ CREATE TABLE reconciliations (
     block_height BIGINT NOT NULL,
     block_hash BYTEA NOT NULL,
     addresses BIGINT NOT NULL,
+    addresses_watched BIGINT NOT NULL,
     ledger_units BYTEA NOT NULL,
     chain_units BYTEA NOT NULL,
+    differing BIGINT NOT NULL,
+    -- Over the rows of reconciliation_differences, so that the seal covers them.
+    differences_sha256 BYTEA NOT NULL,
     state TEXT NOT NULL,
     finished_at BIGINT NOT NULL,
     seal BYTEA NOT NULL

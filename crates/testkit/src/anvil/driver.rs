@@ -152,6 +152,12 @@ impl Anvil {
         Ok(raw.as_str().context("no signed transaction")?.to_owned())
     }
 
+    /// The number that the next transaction of `from` needs, after those that are pending.
+    pub async fn nonce(&self, from: &str) -> Result<u128> {
+        let params = json!([from, "pending"]);
+        number(&self.rpc.call("eth_getTransactionCount", params).await?)
+    }
+
     /// Answers the hash.
     pub async fn send_raw(&self, raw: &str) -> Result<String> {
         let hash = self

@@ -61,10 +61,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A running node; killed when dropped.
 pub struct Anvil {
-    guard: Child,
+    /// `None` for one that somebody else runs.
+    guard: Option<Child>,
     hold: Option<ChildStdin>,
     pid: u32,
-    folder: TempDir,
+    folder: Option<TempDir>,
     url: String,
     pub(super) rpc: Rpc,
     /// Ten accounts with 10,000 ether each that the node signs for.
@@ -95,10 +96,10 @@ impl Anvil {
             .parse()
             .context("the guard tells no process id")?;
         let mut anvil = Self {
-            guard,
+            guard: Some(guard),
             hold,
             pid,
-            folder,
+            folder: Some(folder),
             url: String::new(),
             rpc: Rpc::new(""),
             accounts: Vec::new(),
@@ -106,6 +107,24 @@ impl Anvil {
         anvil.url = anvil.listening().await?;
         anvil.rpc = Rpc::new(&anvil.url);
         anvil.set_up(options).await?;
+        Ok(anvil)
+    }
+
+    /// A node that somebody else runs, and stops; it has no log here.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn attach(url: &str) -> Result<Self> {
+        let mut anvil = Self {
+            guard: None,
+            hold: None,
+            pid: 0,
+            folder: None,
+            url: url.to_owned(),
+            rpc: Rpc::new(url),
+            accounts: Vec::new(),
+        };
+        anvil.set_up(&Options::default()).await?;
         Ok(anvil)
     }
 
@@ -163,7 +182,12 @@ impl Anvil {
     /// What it has printed: a line for each call.
     #[must_use]
     pub fn log(&self) -> String {
-        let bytes = std::fs::read(self.folder.path().join("anvil.log")).unwrap_or_default();
+        let log = self
+            .folder
+            .as_ref()
+            .map(|folder| folder.path().join("anvil.log"));
+        let bytes = log.and_then(|log| std::fs::read(log).ok());
+        let bytes = bytes.unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
@@ -171,7 +195,9 @@ impl Anvil {
 impl Drop for Anvil {
     fn drop(&mut self) {
         drop(self.hold.take());
-        let _ = self.guard.wait();
+        if let Some(guard) = &mut self.guard {
+            let _ = guard.wait();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Wallets: one customer's container of addresses.
 
 mod activate;
+mod balances;
 mod create;
 mod decide;
 mod list;
@@ -22,6 +23,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     let routes = create::route(routes);
     let routes = list::route(routes);
     let routes = show::route(routes);
+    let routes = balances::route(routes);
     let routes = activate::route(routes);
     reject::route(routes)
 }

@@ -1,0 +1,39 @@
+use clap::{Args, Subcommand};
+
+use super::values;
+
+#[derive(Subcommand)]
+pub(crate) enum ReconcileCommand {
+    /// Compare ledger and chain now, at the last block taken.
+    Run {
+        #[arg(value_name = "NETWORK", value_parser = values::network_id)]
+        network: String,
+    },
+    /// List comparisons, the newest first.
+    List(ReconcileListArgs),
+    /// Show one comparison, with the addresses that differ.
+    Show {
+        #[arg(value_name = "ID", value_parser = values::reconciliation_id)]
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct ReconcileListArgs {
+    #[arg(long, value_name = "ID", value_parser = values::network_id)]
+    pub network: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = values::asset_id)]
+    pub asset: Option<String>,
+    /// matched or drift.
+    #[arg(long, value_parser = ["matched", "drift"])]
+    pub state: Option<String>,
+    /// Lines per page [default: 50, with --all 1000].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
+    /// Go on where an earlier answer's next_cursor says.
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// All pages, not only one.
+    #[arg(long)]
+    pub all: bool,
+}

@@ -1,0 +1,474 @@
+//! The tables, as they are.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use ruint::aliases::U256;
+use serde_json::Value;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+
+use super::values::units;
+
+type Bytes = Vec<u8>;
+
+enum Connected {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Rows as tuples, on either engine.
+macro_rules! rows {
+    ($db:expr, $sql:expr, $row:ty) => {
+        match &mut $db {
+            Connected::Sqlite(connection) => {
+                sqlx::query_as::<_, $row>($sql).fetch_all(connection).await
+            }
+            Connected::Postgres(connection) => {
+                sqlx::query_as::<_, $row>($sql).fetch_all(connection).await
+            }
+        }
+        .with_context(|| format!("the checker cannot run {:?}", $sql))?
+    };
+}
+
+pub(super) struct NetworkRow {
+    pub id: Bytes,
+    pub chain: String,
+    pub settings: Value,
+    pub state: String,
+}
+
+pub(super) struct AssetRow {
+    pub id: Bytes,
+    pub network: Bytes,
+    pub name: String,
+    /// `None` for the chain's own coin.
+    pub contract: Option<[u8; 20]>,
+    pub state: String,
+}
+
+pub(super) struct Progress {
+    pub network: Bytes,
+    pub height: Option<i64>,
+    pub hash: Option<Bytes>,
+    pub finalized: Option<i64>,
+}
+
+pub(super) struct BlockRow {
+    pub network: Bytes,
+    pub height: i64,
+    pub hash: Bytes,
+    pub parent: Bytes,
+    pub transactions: i64,
+    pub logs: i64,
+    pub movements: i64,
+    pub root: Bytes,
+}
+
+pub(super) struct DepositRow {
+    pub id: Bytes,
+    pub network: Bytes,
+    pub asset: Bytes,
+    pub wallet: Bytes,
+    pub address: Bytes,
+    pub transaction: Bytes,
+    pub part: String,
+    pub face: U256,
+    pub units: U256,
+    pub height: i64,
+    pub hash: Bytes,
+    pub inclusion: i64,
+    pub state: String,
+}
+
+impl DepositRow {
+    pub(super) fn is_live(&self) -> bool {
+        self.state != "retracted"
+    }
+
+    pub(super) fn is_credited(&self) -> bool {
+        matches!(self.state.as_str(), "confirmed" | "finalized")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sums {
+    pub posted_debits: U256,
+    pub posted_credits: U256,
+    pub pending_debits: U256,
+    pub pending_credits: U256,
+}
+
+type SumBytes = (Bytes, Bytes, Bytes, Bytes);
+
+impl Sums {
+    fn of(bytes: &SumBytes) -> Result<Self> {
+        Ok(Self {
+            posted_debits: units(&bytes.0)?,
+            posted_credits: units(&bytes.1)?,
+            pending_debits: units(&bytes.2)?,
+            pending_credits: units(&bytes.3)?,
+        })
+    }
+}
+
+pub(super) struct AccountRow {
+    pub id: Bytes,
+    pub organization: Bytes,
+    pub asset: Bytes,
+    pub kind: String,
+    pub wallet: Option<Bytes>,
+    pub version: i64,
+    pub sums: Sums,
+}
+
+pub(super) struct TransactionRow {
+    pub organization: Bytes,
+    pub seq: i64,
+    pub id: Bytes,
+    pub source_kind: String,
+    pub source_id: String,
+    pub phase: String,
+    pub resolves: Option<Bytes>,
+    pub asset: Bytes,
+    pub legs: Bytes,
+    pub at: i64,
+    pub hash: Bytes,
+}
+
+pub(super) struct EntryRow {
+    pub account: Bytes,
+    pub version: i64,
+    pub organization: Bytes,
+    pub seq: i64,
+    pub leg: i64,
+    pub side: String,
+    pub phase: String,
+    pub units: U256,
+    pub sums: Sums,
+}
+
+pub(super) struct AuditRow {
+    pub organization: Bytes,
+    pub seq: i64,
+    pub action: String,
+    pub object: String,
+    pub payload: String,
+}
+
+pub(super) struct Tables {
+    pub networks: Vec<NetworkRow>,
+    pub assets: Vec<AssetRow>,
+    pub progress: Vec<Progress>,
+    /// By network and height.
+    pub blocks: Vec<BlockRow>,
+    /// Network and hash of those that were taken back.
+    pub orphaned: Vec<(Bytes, Bytes)>,
+    pub deposits: Vec<DepositRow>,
+    pub accounts: Vec<AccountRow>,
+    /// By organization and number.
+    pub transactions: Vec<TransactionRow>,
+    /// By account and version.
+    pub entries: Vec<EntryRow>,
+    /// Organization, number, hash.
+    pub heads: Vec<(Bytes, i64, Bytes)>,
+    pub audit: Vec<AuditRow>,
+    /// EVM address to wallet, of every wallet.
+    pub addresses: HashMap<[u8; 20], Bytes>,
+    /// Those derived ahead of need: watched, and nobody's yet.
+    pub pooled: Vec<[u8; 20]>,
+}
+
+pub(super) async fn read(url: &str) -> Result<Tables> {
+    let mut db = match url.strip_prefix("sqlite:") {
+        Some(path) => {
+            let options = sqlx::sqlite::SqliteConnectOptions::new()
+                .filename(path)
+                .read_only(true);
+            Connected::Sqlite(SqliteConnection::connect_with(&options).await?)
+        }
+        None => Connected::Postgres(PgConnection::connect(url).await?),
+    };
+    let wallets = rows!(
+        db,
+        "SELECT id, kinds, payloads FROM wallets",
+        (Bytes, i64, Bytes)
+    );
+    let pooled = rows!(db, "SELECT payloads FROM pool_entries", (Bytes,));
+    Ok(Tables {
+        networks: networks(&mut db).await?,
+        assets: assets(&mut db).await?,
+        progress: progress(&mut db).await?,
+        blocks: blocks(&mut db).await?,
+        orphaned: rows!(
+            db,
+            "SELECT network_id, hash FROM orphaned_blocks",
+            (Bytes, Bytes)
+        ),
+        deposits: deposits(&mut db).await?,
+        accounts: accounts(&mut db).await?,
+        transactions: transactions(&mut db).await?,
+        entries: entries(&mut db).await?,
+        heads: rows!(
+            db,
+            "SELECT organization_id, seq, hash FROM ledger_heads",
+            (Bytes, i64, Bytes)
+        ),
+        audit: audit(&mut db).await?,
+        addresses: evm_addresses(wallets),
+        pooled: pooled
+            .iter()
+            .filter_map(|(packed,)| packed.get(..20)?.try_into().ok())
+            .collect(),
+    })
+}
+
+/// The EVM payload comes first in a row's packed payloads, where its bit is set.
+fn evm_addresses(wallets: Vec<(Bytes, i64, Bytes)>) -> HashMap<[u8; 20], Bytes> {
+    let evm = wallets.into_iter().filter(|(_, kinds, _)| kinds & 1 != 0);
+    evm.filter_map(|(id, _, packed)| Some((packed.get(..20)?.try_into().ok()?, id)))
+        .collect()
+}
+
+async fn networks(db: &mut Connected) -> Result<Vec<NetworkRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT id, chain, settings, state FROM networks ORDER BY chain",
+        (Bytes, String, String, String)
+    );
+    rows.into_iter()
+        .map(|(id, chain, settings, state)| {
+            Ok(NetworkRow {
+                id,
+                chain,
+                settings: serde_json::from_str(&settings)?,
+                state,
+            })
+        })
+        .collect()
+}
+
+async fn assets(db: &mut Connected) -> Result<Vec<AssetRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT id, network_id, name, contract, state FROM assets ORDER BY name",
+        (Bytes, Bytes, String, Option<Bytes>, String)
+    );
+    rows.into_iter()
+        .map(|(id, network, name, contract, state)| {
+            let contract = contract.map(|bytes| <[u8; 20]>::try_from(bytes.as_slice()));
+            Ok(AssetRow {
+                id,
+                network,
+                contract: contract.transpose().context("a contract of 20 bytes")?,
+                name,
+                state,
+            })
+        })
+        .collect()
+}
+
+async fn progress(db: &mut Connected) -> Result<Vec<Progress>> {
+    let rows = rows!(
+        *db,
+        "SELECT network_id, tip_height, tip_hash, finalized_height FROM network_progress",
+        (Bytes, Option<i64>, Option<Bytes>, Option<i64>)
+    );
+    let row = |(network, height, hash, finalized)| Progress {
+        network,
+        height,
+        hash,
+        finalized,
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+async fn blocks(db: &mut Connected) -> Result<Vec<BlockRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT network_id, height, hash, parent, transactions, logs, movements, root FROM blocks ORDER BY network_id, height",
+        (Bytes, i64, Bytes, Bytes, i64, i64, i64, Bytes)
+    );
+    let row = |(network, height, hash, parent, transactions, logs, movements, root)| BlockRow {
+        network,
+        height,
+        hash,
+        parent,
+        transactions,
+        logs,
+        movements,
+        root,
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+type DepositTuple = (
+    Bytes,
+    Bytes,
+    Bytes,
+    Bytes,
+    Bytes,
+    Bytes,
+    String,
+    Bytes,
+    Bytes,
+    i64,
+    Bytes,
+    i64,
+    String,
+);
+
+async fn deposits(db: &mut Connected) -> Result<Vec<DepositRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT id, network_id, asset_id, wallet_id, address, transaction_hash, part, face_units, units, block_height, \
+         block_hash, inclusion, state FROM deposits ORDER BY network_id, block_height, id",
+        DepositTuple
+    );
+    rows.into_iter()
+        .map(|row| {
+            Ok(DepositRow {
+                id: row.0,
+                network: row.1,
+                asset: row.2,
+                wallet: row.3,
+                address: row.4,
+                transaction: row.5,
+                part: row.6,
+                face: units(&row.7)?,
+                units: units(&row.8)?,
+                height: row.9,
+                hash: row.10,
+                inclusion: row.11,
+                state: row.12,
+            })
+        })
+        .collect()
+}
+
+type AccountTuple = (
+    Bytes,
+    Bytes,
+    Bytes,
+    String,
+    Option<Bytes>,
+    i64,
+    Bytes,
+    Bytes,
+    Bytes,
+    Bytes,
+);
+
+async fn accounts(db: &mut Connected) -> Result<Vec<AccountRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT id, organization_id, asset_id, kind, wallet_id, version, posted_debits, posted_credits, pending_debits, \
+         pending_credits FROM ledger_accounts",
+        AccountTuple
+    );
+    rows.into_iter()
+        .map(|row| {
+            Ok(AccountRow {
+                id: row.0,
+                organization: row.1,
+                asset: row.2,
+                kind: row.3,
+                wallet: row.4,
+                version: row.5,
+                sums: Sums::of(&(row.6, row.7, row.8, row.9))?,
+            })
+        })
+        .collect()
+}
+
+type TransactionTuple = (
+    Bytes,
+    i64,
+    Bytes,
+    String,
+    String,
+    String,
+    Option<Bytes>,
+    Bytes,
+    Bytes,
+    i64,
+    Bytes,
+);
+
+async fn transactions(db: &mut Connected) -> Result<Vec<TransactionRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT organization_id, seq, id, source_kind, source_id, phase, resolves, asset_id, legs, at, hash \
+         FROM ledger_transactions ORDER BY organization_id, seq",
+        TransactionTuple
+    );
+    let row = |row: TransactionTuple| TransactionRow {
+        organization: row.0,
+        seq: row.1,
+        id: row.2,
+        source_kind: row.3,
+        source_id: row.4,
+        phase: row.5,
+        resolves: row.6,
+        asset: row.7,
+        legs: row.8,
+        at: row.9,
+        hash: row.10,
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+type EntryTuple = (
+    Bytes,
+    i64,
+    Bytes,
+    i64,
+    i64,
+    String,
+    String,
+    Bytes,
+    Bytes,
+    Bytes,
+    Bytes,
+    Bytes,
+);
+
+async fn entries(db: &mut Connected) -> Result<Vec<EntryRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT account_id, version, organization_id, transaction_seq, leg, side, phase, units, posted_debits, \
+         posted_credits, pending_debits, pending_credits FROM ledger_entries ORDER BY account_id, version",
+        EntryTuple
+    );
+    rows.into_iter()
+        .map(|row| {
+            Ok(EntryRow {
+                account: row.0,
+                version: row.1,
+                organization: row.2,
+                seq: row.3,
+                leg: row.4,
+                side: row.5,
+                phase: row.6,
+                units: units(&row.7)?,
+                sums: Sums::of(&(row.8, row.9, row.10, row.11))?,
+            })
+        })
+        .collect()
+}
+
+async fn audit(db: &mut Connected) -> Result<Vec<AuditRow>> {
+    let rows = rows!(
+        *db,
+        "SELECT organization_id, seq, action, object, payload FROM audit_records ORDER BY organization_id, seq",
+        (Bytes, i64, String, String, String)
+    );
+    let row = |(organization, seq, action, object, payload)| AuditRow {
+        organization,
+        seq,
+        action,
+        object,
+        payload,
+    };
+    Ok(rows.into_iter().map(row).collect())
+}

@@ -1,0 +1,150 @@
+//! The proofs about chains as commands: `check-chain`, `reorgs`, `lies`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use coffer_testkit::chain_checker;
+use coffer_testkit::chain_proof::reorgs::FINALITY;
+use coffer_testkit::chain_proof::{Ground, lies, reorgs};
+
+use super::{Engines, engines, environment, programs};
+
+#[derive(clap::Args)]
+pub(super) struct CheckArgs {
+    /// `sqlite:PATH` or `postgres://…`; nothing may be writing to it.
+    #[arg(long, value_name = "URL")]
+    database_url: String,
+    /// A node that tells the truth; one for each network.
+    #[arg(long = "node", value_name = "URL")]
+    nodes: Vec<String>,
+    /// The first height that must be covered [default: the network's start height]
+    #[arg(long, value_name = "HEIGHT")]
+    from: Option<u64>,
+    /// The tip must be the node's head.
+    #[arg(long)]
+    at_head: bool,
+    /// Let ledger and chain differ in assets whose breaker has tripped.
+    #[arg(long)]
+    tripped_may_differ: bool,
+}
+
+pub(super) async fn check(args: CheckArgs) -> Result<()> {
+    let options = chain_checker::Options {
+        database_url: args.database_url,
+        nodes: args.nodes,
+        from: args.from,
+        at_head: args.at_head,
+        tripped_may_differ: args.tripped_may_differ,
+    };
+    let report = chain_checker::check(&options).await?;
+    println!("{report}");
+    if !report.is_good() {
+        bail!("the ledger is not the chain");
+    }
+    Ok(())
+}
+
+#[derive(clap::Args)]
+pub(super) struct GroundArgs {
+    /// [default: sqlite, and postgres where a server is named]
+    #[arg(long)]
+    engine: Option<Engines>,
+    /// A PostgreSQL server to make databases on [default: COFFER_TEST_POSTGRES_URL].
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    #[arg(long, default_value_t = 50)]
+    wallets: u32,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl GroundArgs {
+    fn grounds(self, bin_dir: Option<PathBuf>) -> Result<Vec<Ground>> {
+        let server_url = self
+            .database_url
+            .or_else(|| environment("COFFER_TEST_POSTGRES_URL"));
+        let programs = programs(bin_dir)?;
+        let engines = engines(self.engine, server_url.is_some())?;
+        let ground = |engine| Ground {
+            programs: programs.clone(),
+            engine,
+            server_url: server_url.clone(),
+            wallets: self.wallets,
+            finality: FINALITY,
+        };
+        Ok(engines.into_iter().map(ground).collect())
+    }
+}
+
+#[derive(clap::Args)]
+pub(super) struct ReorgArgs {
+    #[arg(long, default_value_t = 300)]
+    rounds: u32,
+    #[command(flatten)]
+    ground: GroundArgs,
+}
+
+pub(super) async fn reorgs(bin_dir: Option<PathBuf>, args: ReorgArgs) -> Result<()> {
+    let (seed, mut bad) = (args.ground.seed, 0);
+    for ground in args.ground.grounds(bin_dir)? {
+        println!("{} rounds on {:?}, seed {seed}", args.rounds, ground.engine);
+        let options = reorgs::Options {
+            ground,
+            rounds: args.rounds,
+            seed,
+        };
+        let tell = |round: u32, tally: &reorgs::Tally| {
+            if round.is_multiple_of(25) {
+                println!(
+                    "round {round}: {} sent, {} dropped, {} taken in elsewhere, {} replaced",
+                    tally.fates.sent, tally.fates.dropped, tally.fates.moved, tally.fates.replaced
+                );
+            }
+        };
+        let tally = reorgs::run(&options, &tell).await?;
+        println!("{tally}");
+        bad += tally.report.problems.len();
+    }
+    if bad > 0 {
+        bail!("{bad} differences between ledger and chain");
+    }
+    Ok(())
+}
+
+#[derive(clap::Args)]
+pub(super) struct LiesArgs {
+    /// Lies that must have been told.
+    #[arg(long, default_value_t = 2000)]
+    count: u64,
+    #[command(flatten)]
+    ground: GroundArgs,
+}
+
+pub(super) async fn lies(bin_dir: Option<PathBuf>, args: LiesArgs) -> Result<()> {
+    let (seed, mut bad) = (args.ground.seed, 0);
+    for ground in args.ground.grounds(bin_dir)? {
+        println!("{} lies on {:?}, seed {seed}", args.count, ground.engine);
+        let options = lies::Options {
+            ground,
+            count: args.count,
+            seed,
+        };
+        let tell = |tally: &lies::Tally| {
+            if tally.rounds.is_multiple_of(32) {
+                println!(
+                    "round {}: {} lies told, {} deposits sent",
+                    tally.rounds,
+                    tally.lies(),
+                    tally.sent
+                );
+            }
+        };
+        let tally = lies::run(&options, &tell).await?;
+        println!("{tally}");
+        bad += tally.report.problems.len();
+    }
+    if bad > 0 {
+        bail!("{bad} differences between ledger and chain");
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! One of three nodes lies in every way there is, while deposits arrive.
+//!
+//! No block is ever reorganized here, so nothing may ever be taken back: a deposit that was retracted would have been
+//! believed without having been there. What a liar hides, the two others show. At the end two of the three
+//! go down: the installation has to stop and say so, and to go on when one is back.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::scene::{Ground, PATIENCE, Scene};
+use crate::chain_checker::Report;
+use crate::crash::Chance;
+use crate::lying_node::{Fault, Invention, Lie};
+
+/// For each outage: long enough for many attempts.
+const OUTAGE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub ground: Ground,
+    /// Lies that must have been told in the end.
+    pub count: u64,
+    pub seed: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Lies that made a difference, by kind.
+    pub told: BTreeMap<String, u64>,
+    pub rounds: u32,
+    pub sent: u32,
+    pub outages: u32,
+    pub took: Duration,
+    pub report: Report,
+}
+
+impl Tally {
+    #[must_use]
+    pub fn lies(&self) -> u64 {
+        self.told.values().sum()
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds: Vec<String> = self
+            .told
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        writeln!(
+            f,
+            "{} lies of {} kinds told in {:.0} s, {} deposits sent, {} outages of two nodes: {}",
+            self.lies(),
+            self.told.len(),
+            self.took.as_secs_f64(),
+            self.sent,
+            self.outages,
+            kinds.join(", ")
+        )?;
+        write!(f, "{}", self.report)
+    }
+}
+
+struct Run {
+    scene: Scene,
+    chance: Chance,
+    tally: Tally,
+}
+
+/// `tell` hears of each round as it ends.
+///
+/// # Errors
+/// When a part fails, or the installation does not come to where the chain is.
+pub async fn run(options: &Options, tell: &(impl Fn(&Tally) + Sync)) -> Result<Tally> {
+    let started = Instant::now();
+    let mut run = Run {
+        scene: Scene::set(&options.ground).await?,
+        chance: Chance::new(options.seed),
+        tally: Tally::default(),
+    };
+    let kinds = kinds(&run.scene, 0).len();
+    // Every kind twice at least, however many lies the first ones told.
+    let least = u32::try_from(kinds * 2)?;
+    while run.tally.lies() < options.count || run.tally.rounds < least {
+        let round = run.tally.rounds;
+        run.round(round as usize % kinds)
+            .await
+            .with_context(|| format!("round {round} of seed {}", options.seed))?;
+        tell(&run.tally);
+        ensure!(
+            round < 10_000,
+            "the liar is never asked: {:?}",
+            run.tally.told
+        );
+    }
+    run.outage().await?;
+    run.tally.report = run.scene.judged().await?;
+    let report = &mut run.tally.report;
+    let believed = report.deposits.get("retracted").copied().unwrap_or(0);
+    if believed > 0 || report.orphaned > 0 {
+        ensure!(
+            false,
+            "{believed} deposits and {} blocks were believed that never were",
+            report.orphaned
+        );
+    }
+    run.tally.took = started.elapsed();
+    run.scene.done().await;
+    Ok(run.tally)
+}
+
+/// Every kind of lie there is, around the height of the head.
+fn kinds(scene: &Scene, head: u64) -> Vec<Lie> {
+    let from = head.max(1);
+    let invention = Invention {
+        token: scene.payer.token.address.clone(),
+        to: scene.wallets[0].address.clone(),
+        units: 77_000_000,
+    };
+    let faults = [
+        Fault::ForgeValue,
+        Fault::ForgeHeader,
+        Fault::HideLogs,
+        Fault::HideReceipts,
+        Fault::HideTransactions,
+        Fault::HideTraces,
+        Fault::Unknown,
+        Fault::CapLogs(0),
+        Fault::Lag(10),
+        Fault::Backwards(5),
+        Fault::Ahead(1_000),
+        Fault::Fork(from),
+        Fault::ForgedFork(from),
+        Fault::Invent(invention.clone()),
+        Fault::InventedFork(from, invention),
+        Fault::ChainId(1),
+        Fault::Genesis,
+        Fault::Error(-32_005),
+        Fault::WrongId,
+        Fault::Shuffled,
+        Fault::Missing,
+        Fault::Html,
+        Fault::TooManyRequests(1),
+        Fault::Unavailable,
+        Fault::Redirect("http://127.0.0.1:9/".to_owned()),
+        Fault::Huge(100_000_000),
+        Fault::Truncated,
+        Fault::Cut,
+        Fault::Gzip,
+        Fault::Delay(Duration::from_millis(150)),
+        Fault::Silent,
+        Fault::Gone,
+    ];
+    faults.into_iter().map(Lie::from).collect()
+}
+
+impl Run {
+    async fn round(&mut self, kind: usize) -> Result<()> {
+        let liar = self.chance.between(0, 3) as usize;
+        let head = self.scene.anvil.height().await?;
+        let mut lie = kinds(&self.scene, head + 1).swap_remove(kind);
+        if self.chance.between(0, 3) == 0 {
+            lie = lie.sometimes(500);
+        }
+        self.scene.nodes[liar].set(lie);
+        for _ in 0..self.chance.between(1, 4) {
+            self.deposits().await?;
+            self.scene.anvil.mine(1).await?;
+        }
+        // With two honest nodes the third can only delay.
+        self.scene.caught_up().await?;
+        self.scene.nodes[liar].be_honest();
+        self.tally.rounds += 1;
+        self.tally.told = told(&self.scene);
+        Ok(())
+    }
+
+    async fn deposits(&mut self) -> Result<()> {
+        for _ in 0..self.chance.between(1, 4) {
+            let fields = self.scene.payer.deposit(&mut self.chance)?;
+            let from = self.scene.anvil.accounts[1].clone();
+            self.scene.anvil.send(&from, fields).await?;
+            self.tally.sent += 1;
+        }
+        Ok(())
+    }
+
+    /// Two of three down: nothing is believed any more, the truth of the third included.
+    async fn outage(&mut self) -> Result<()> {
+        for fault in [Fault::Gone, Fault::Unavailable] {
+            self.scene.caught_up().await?;
+            for node in &self.scene.nodes[1..] {
+                node.set(fault.clone());
+            }
+            self.deposits().await?;
+            self.scene.anvil.mine(3).await?;
+            let path = self.scene.network.clone();
+            let before = self.scene.host.get(&path).await?;
+            let short = |network: &Value| {
+                network["quorum"]["healthy"].as_u64() < network["quorum"]["needed"].as_u64()
+            };
+            self.scene.host.wait(&path, PATIENCE, short).await?;
+            // Paced: that nothing happens shows in no other way than by waiting.
+            tokio::time::sleep(OUTAGE).await;
+            let after = self.scene.host.get(&path).await?;
+            ensure!(
+                after["progress"]["height"] == before["progress"]["height"],
+                "one node of three was believed: {after}"
+            );
+            self.scene.nodes[1].be_honest();
+            self.scene.caught_up().await?;
+            self.scene.nodes[2].be_honest();
+            self.tally.outages += 1;
+        }
+        self.tally.told = told(&self.scene);
+        Ok(())
+    }
+}
+
+fn told(scene: &Scene) -> BTreeMap<String, u64> {
+    let mut sum = BTreeMap::new();
+    for node in &scene.nodes {
+        for (kind, count) in node.told() {
+            *sum.entry(kind.to_owned()).or_default() += count;
+        }
+    }
+    sum
+}

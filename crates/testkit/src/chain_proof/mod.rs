@@ -1,0 +1,19 @@
+//! Proofs with real parts: a real node, three proxies before it, real `coffer serve` processes, and the
+//! independent checker at the end.
+//!
+//! - [`reorgs`]: random reorganizations with deposits dropped, taken in elsewhere and replaced, while `coffer`
+//!   is killed at random moments and at failpoints; some deeper than finality, which freeze the network.
+//! - [`lies`]: one of the three nodes lies in every way there is while deposits arrive; then two go down.
+//! - [`contracts`]: every contract of `contracts/`, and what may be credited for it.
+//!
+//! Everything is drawn from a seed. How far a server has come when it is killed depends on the machine, so two
+//! runs of a seed do the same to the chain and not always the same to the server.
+
+pub mod contracts;
+pub(crate) mod driver;
+mod host;
+pub mod lies;
+pub mod reorgs;
+mod scene;
+
+pub use scene::{CONFIRMATIONS, Ground};
