@@ -1,6 +1,7 @@
 //! The command line: names and forms of every command, nothing of what they do.
 
 mod batch;
+mod deposit;
 mod local;
 mod objects;
 mod reconcile;
@@ -15,6 +16,7 @@ use reqwest::Url;
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
+pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
@@ -85,6 +87,9 @@ pub(crate) enum Command {
     /// How many addresses a vault keeps ready.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Look at deposits, and decide about held ones.
+    #[command(subcommand)]
+    Deposit(DepositCommand),
     /// Does the ledger equal the chain?
     #[command(subcommand)]
     Reconcile(ReconcileCommand),

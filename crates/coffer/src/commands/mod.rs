@@ -6,6 +6,7 @@
 mod address;
 mod audit;
 mod batch;
+mod deposit;
 mod doctor;
 mod input;
 mod key;
@@ -100,6 +101,7 @@ impl Session {
             Command::Key(command) => key::run(self, command).await,
             Command::Vault(command) => vault::run(self, command).await,
             Command::Pool(command) => pool::run(self, command).await,
+            Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,

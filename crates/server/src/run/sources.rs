@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use coffer_domain::chain::ChainFamily;
 use coffer_domain::network::{Network, NodeUrl, secret_names};
-use coffer_nodes::{ChainSource, NodeError};
-use coffer_platform::SourceFactory;
+use coffer_nodes::evm::EvmSource;
+use coffer_nodes::{ChainSource, Limits, NodeError, Random};
+use coffer_platform::{Entropy as _, OsEntropy, SourceFactory};
 
 const SECRET_BYTES_MAX: u64 = 4096;
 const OTHERS: u32 = 0o077;
@@ -88,16 +89,26 @@ impl SourceFactory for NodeSources {
             };
         }
         match network.chain.family() {
-            Some(ChainFamily::Evm) => Err(NodeError::Configuration(format!(
-                "this program has no client for {}",
-                network.chain
-            ))),
+            Some(ChainFamily::Evm) => {
+                let source = EvmSource::open(&filled, Limits::default(), jitter())?;
+                Ok(Arc::new(source))
+            }
             None => Err(NodeError::Configuration(format!(
                 "{} is of a family that is not served",
                 network.chain
             ))),
         }
     }
+}
+
+/// Uniform numbers for the pauses between repetitions.
+fn jitter() -> Random {
+    Arc::new(|| {
+        let mut bytes = [0; 8];
+        // Without randomness all pause alike; nothing else depends on it.
+        let _ = OsEntropy.fill(&mut bytes);
+        u64::from_be_bytes(bytes)
+    })
 }
 
 #[cfg(test)]
