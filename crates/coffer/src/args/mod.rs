@@ -1,6 +1,7 @@
 //! The command line: names and forms of every command, nothing of what they do.
 
 mod batch;
+mod deposit;
 mod local;
 mod network;
 mod objects;
@@ -16,6 +17,7 @@ use reqwest::Url;
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
+pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::network::{
     AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand,
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     /// The allow-list of assets; nothing else is credited.
     #[command(subcommand)]
     Asset(AssetCommand),
+    /// Look at deposits, and decide about held ones.
+    #[command(subcommand)]
+    Deposit(DepositCommand),
     /// Does the ledger equal the chain?
     #[command(subcommand)]
     Reconcile(ReconcileCommand),

@@ -63,6 +63,10 @@ pub(crate) fn asset_id(text: &str) -> Result<String, String> {
     id("ast", text)
 }
 
+pub(crate) fn deposit_id(text: &str) -> Result<String, String> {
+    id("dep", text)
+}
+
 pub(crate) fn reconciliation_id(text: &str) -> Result<String, String> {
     id("rec", text)
 }

@@ -7,6 +7,7 @@ mod address;
 mod asset;
 mod audit;
 mod batch;
+mod deposit;
 mod doctor;
 mod input;
 mod key;
@@ -104,6 +105,7 @@ impl Session {
             Command::Pool(command) => pool::run(self, command).await,
             Command::Network(command) => network::run(self, command).await,
             Command::Asset(command) => asset::run(self, command).await,
+            Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,

@@ -5,6 +5,7 @@ mod amount;
 mod assets;
 mod audit;
 mod batches;
+mod deposits;
 mod doctor;
 mod drills;
 mod keys;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Routes {
     let routes = pools::routes(routes);
     let routes = networks::routes(routes);
     let routes = assets::routes(routes);
+    let routes = deposits::routes(routes);
     let routes = audit::routes(routes);
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);

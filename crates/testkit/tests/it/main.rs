@@ -15,3 +15,4 @@ mod scene;
 mod smoke;
 mod store;
 mod tamper;
+mod watch;
