@@ -16,6 +16,7 @@ use crate::deposit::{Deposit, DepositState, Funds, Outcome, TransitionError, Ver
 use crate::id::{DepositId, NetworkId, OrganizationId, WalletId};
 use crate::ledger::{AccountKind, Book, LedgerError, Posted, Side};
 use crate::movement::{Movement, ObservedBlock};
+use crate::network::Finality;
 
 /// What k nodes say of a height, compared with the block that we have there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,26 @@ impl Walk {
 #[must_use]
 pub fn follows(tip: Option<&BlockRef>, parent: BlockHash) -> bool {
     tip.is_none_or(|tip| tip.hash == parent)
+}
+
+/// The highest height that stays once `tip` is ours. It never falls by itself, and no node's tag lifts it above
+/// what we have. `before` is what was stored: `None` after two people resumed a frozen network.
+#[must_use]
+pub fn finalized(
+    rule: Finality,
+    tip: BlockHeight,
+    tag: Option<BlockHeight>,
+    before: Option<BlockHeight>,
+) -> Option<BlockHeight> {
+    let now = match rule {
+        // A block has so many confirmations when it is its own first one.
+        Finality::Depth(blocks) => {
+            let above = tip.0.saturating_add(1).checked_sub(blocks.get().into());
+            above.map(BlockHeight)
+        }
+        Finality::Tag => tag.map(|tag| tag.min(tip)),
+    };
+    now.max(before)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

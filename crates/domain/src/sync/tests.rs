@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use ruint::aliases::U256;
 
 use super::*;
@@ -222,6 +224,33 @@ fn a_block_follows_only_its_parent() {
     assert!(follows(None, BlockHash([9; 32])));
     assert!(follows(Some(&tip), tip.hash));
     assert!(!follows(Some(&tip), BlockHash([9; 32])));
+}
+
+#[test]
+fn finality_counts_its_own_block_and_never_falls() {
+    let depth = |blocks| Finality::Depth(NonZeroU32::new(blocks).expect("not zero"));
+    let check = |rule, tip, tag: Option<u64>, before: Option<u64>, expected: Option<u64>| {
+        let got = finalized(
+            rule,
+            BlockHeight(tip),
+            tag.map(BlockHeight),
+            before.map(BlockHeight),
+        );
+        assert_eq!(
+            got,
+            expected.map(BlockHeight),
+            "{rule:?} {tip} {tag:?} {before:?}"
+        );
+    };
+    check(depth(1), 9, None, None, Some(9));
+    check(depth(3), 9, None, None, Some(7));
+    check(depth(10), 9, None, None, Some(0));
+    check(depth(11), 9, None, None, None);
+    check(depth(3), 9, Some(9), Some(8), Some(8));
+    check(Finality::Tag, 9, Some(7), None, Some(7));
+    check(Finality::Tag, 9, Some(70), None, Some(9));
+    check(Finality::Tag, 9, None, Some(4), Some(4));
+    check(Finality::Tag, 9, Some(3), Some(4), Some(4));
 }
 
 /// Our chain from `start` with `ours` blocks; the nodes' has the first `common` of them and `theirs` of its own.

@@ -93,7 +93,7 @@ impl Platform {
                     reason: None,
                 };
                 let object = caller.organization.to_string();
-                self.record(tx, caller, "ledger.transferred", object, data)
+                self.record_posting(tx, caller, "ledger.transferred", object, data)
                     .await?;
             }
             Ok(Transferred {
@@ -247,14 +247,14 @@ impl Platform {
                     transactions: posted,
                     reason,
                 };
-                self.record(tx, caller, action, id.to_string(), data)
+                self.record_posting(tx, caller, action, id.to_string(), data)
                     .await?;
             }
             Ok(Answer::Executed(recorded))
         })
     }
 
-    async fn record(
+    async fn record_posting(
         &self,
         tx: &mut Tx,
         caller: &Caller,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use coffer_platform::audit::AnchorFile;
-use coffer_platform::{OsEntropy, Parts, Platform, SystemClock, WorkerSettings, bootstrap};
+use coffer_platform::{
+    OsEntropy, Parts, Platform, SystemClock, WatcherSettings, WorkerSettings, bootstrap,
+};
 use coffer_signing::Signer;
 use coffer_store::Db;
 use tokio::net::TcpListener;
@@ -92,6 +94,11 @@ async fn with_signer(
                 .run_workers(WorkerSettings { parallel_chunks }, stop)
                 .await
         });
+    }
+    if config.server.roles.contains(&Role::Watcher) {
+        let (platform, stop) = (platform.clone(), stop.clone());
+        background
+            .spawn(async move { platform.run_watcher(WatcherSettings::default(), stop).await });
     }
     let deadline = Duration::from_millis(config.server.shutdown_deadline_ms);
     let served = if serves {

@@ -1,0 +1,6 @@
+//! Following a chain, on both engines: credits, reorganizations, finality, rescans, and an owner of the
+//! database who edits what was stored. The chain is in memory here; `anvil.rs` has a real node.
+
+mod chain;
+mod credit;
+mod site;
