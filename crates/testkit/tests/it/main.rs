@@ -9,6 +9,7 @@ mod ledger;
 mod ledger_tamper;
 mod organizations;
 mod pool;
+mod reconcile;
 mod scene;
 mod smoke;
 mod store;
