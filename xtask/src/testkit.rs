@@ -1,10 +1,11 @@
-//! `cargo xtask bench`, `cargo xtask crash` and `cargo xtask simulate`: build, then hand over to `coffer-testkit`.
+//! `cargo xtask bench`, `crash`, `reorgs`, `lies` and `simulate`: build, then hand over to `coffer-testkit`.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::test::Engine;
 use crate::{process, test};
@@ -35,11 +36,11 @@ enum Job {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct CrashOptions {
-    /// The databases to crash on
+pub(crate) struct RunnerOptions {
+    /// The databases to run on
     #[arg(long, value_enum, default_value_t = Engine::All)]
     engine: Engine,
-    /// For `coffer-testkit crash`, after `--`
+    /// For `coffer-testkit`, after `--`: rows, rounds, a seed
     #[arg(last = true)]
     more: Vec<String>,
 }
@@ -125,19 +126,49 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
     process::run(command.args(more).current_dir(root))
 }
 
+/// A job of `coffer-testkit` that runs the programs under test on the engines asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runner {
+    Crash,
+    Reorgs,
+    Lies,
+}
+
+impl Runner {
+    fn job(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::Reorgs => "reorgs",
+            Self::Lies => "lies",
+        }
+    }
+}
+
 /// The runner learns of programs and engines by the same environment as a test.
-pub(crate) fn crash(root: &Path, options: &CrashOptions) -> Result<()> {
+pub(crate) fn run(root: &Path, runner: Runner, options: &RunnerOptions) -> Result<()> {
     let programs = test::build_with_failpoints(root)?;
+    let chain = (runner != Runner::Crash)
+        .then(|| Chain::prepare(root))
+        .transpose()?;
     let cluster = (options.engine != Engine::Sqlite)
         .then(|| Cluster::start(false))
         .transpose()?;
     let mut command = Command::new(programs.join("coffer-testkit"));
-    command.arg("crash").args(&options.more).current_dir(root);
+    command
+        .arg(runner.job())
+        .args(&options.more)
+        .current_dir(root);
     command
         .env("COFFER_TEST_BIN_DIR", &programs)
         .env("COFFER_TEST_ENGINES", options.engine.names());
+    if let Some(chain) = &chain {
+        chain.tell(&mut command);
+    }
     if let Some(cluster) = &cluster {
         command.env("COFFER_TEST_POSTGRES_URL", &cluster.url);
     }
-    process::run(&mut command).context("the crash runner found a difference, or could not run")
+    process::run(&mut command).with_context(|| {
+        let job = runner.job();
+        format!("the runner of `{job}` found a difference, or could not run")
+    })
 }

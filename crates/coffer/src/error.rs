@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Integrity,
     BatchErrors,
     Unsafe,
+    /// Ledger and chain differ.
+    Drift,
     Interrupted,
     /// The reader of our output went away; there is nobody to tell.
     OutputClosed,
@@ -34,6 +36,7 @@ Exit codes:
   5    integrity violation: a row's seal or the audit chain is broken
   6    the awaited batch ended with errors, failed or was cancelled
   7    doctor found unsafe settings
+  8    ledger and chain differ
   130  interrupted; 141 the reader of the output went away
 
 The API key comes from --api-key, else --api-key-file, else the environment variable COFFER_API_KEY.";
@@ -184,6 +187,7 @@ impl Failure {
             Kind::Integrity => 5,
             Kind::BatchErrors => 6,
             Kind::Unsafe => 7,
+            Kind::Drift => 8,
             Kind::Interrupted => 130,
             Kind::OutputClosed => 141,
         }
@@ -242,6 +246,7 @@ impl Kind {
             Self::Integrity => "integrity_violation",
             Self::BatchErrors => "batch_ended_with_errors",
             Self::Unsafe => "unsafe_settings",
+            Self::Drift => "ledger_differs",
             Self::Interrupted => "interrupted",
             Self::OutputClosed => "output_closed",
         }
@@ -256,6 +261,7 @@ impl Kind {
             Self::Integrity => "Integrity violation",
             Self::BatchErrors => "The batch did not complete without errors",
             Self::Unsafe => "Unsafe settings",
+            Self::Drift => "Ledger and chain differ",
             Self::Interrupted => "Interrupted",
             Self::OutputClosed => "The reader of the output went away",
         }

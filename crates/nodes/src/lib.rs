@@ -8,7 +8,11 @@
 //! A chain family is one room beside `evm` that implements [`ChainSource`]; nothing else changes.
 
 mod error;
+pub mod evm;
+mod json_rpc;
+pub mod quorum;
 mod source;
 
 pub use error::NodeError;
+pub use json_rpc::{Limits, Random};
 pub use source::{ChainSource, Heads, NodeStatus, Scope, TokenFacts, Watched, WatchedAsset};

@@ -13,12 +13,27 @@ const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 
+/// From a block's time to a credit: minutes on most chains, an hour where finality is far away.
+const LATENCY_SECONDS: &[f64] = &[
+    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0,
+];
+/// Blocks that a reorganization took back.
+const DEPTHS: &[f64] = &[1.0, 2.0, 3.0, 6.0, 12.0, 24.0, 32.0, 64.0];
+
 /// Installs the recorder, or finds it installed.
 pub(crate) fn install() -> &'static PrometheusHandle {
     RECORDER.get_or_init(|| {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)
-            .expect("the list of buckets is not empty")
+            .and_then(|builder| {
+                let latency = Matcher::Full("coffer_deposit_latency_seconds".into());
+                builder.set_buckets_for_metric(latency, LATENCY_SECONDS)
+            })
+            .and_then(|builder| {
+                let depth = Matcher::Full("coffer_reorg_depth".into());
+                builder.set_buckets_for_metric(depth, DEPTHS)
+            })
+            .expect("the lists of buckets are not empty")
             .build_recorder();
         let handle = recorder.handle();
         if metrics::set_global_recorder(recorder).is_err() {
@@ -97,6 +112,17 @@ mod tests {
             text.contains("coffer_test_duration_seconds_bucket{le=\"0.005\"} 1"),
             "{text}"
         );
+        // The buckets that the alert rules name.
+        metrics::histogram!("coffer_reorg_depth").record(7.0);
+        metrics::histogram!("coffer_deposit_latency_seconds").record(100.0);
+        let text = super::render();
+        for line in [
+            "coffer_reorg_depth_bucket{le=\"6\"} 0",
+            "coffer_reorg_depth_count 1",
+            "coffer_deposit_latency_seconds_bucket{le=\"120\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
         let bytes = super::resident_bytes().expect("Linux tells it");
         assert!(bytes > 1_000_000.0);
     }

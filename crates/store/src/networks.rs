@@ -134,11 +134,3 @@ pub async fn has_blocks(tx: &mut Tx, id: NetworkId) -> Result<bool, StoreError> 
         .await?;
     Ok(row.is_some())
 }
-
-pub async fn has_progress(tx: &mut Tx, id: NetworkId) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM network_progress WHERE network_id = $1";
-    let row = tx
-        .fetch_optional(sql, &[Param::Blob(id.as_bytes())])
-        .await?;
-    Ok(row.is_some())
-}

@@ -8,6 +8,7 @@ pub mod anvil;
 pub mod bench;
 pub mod chain_checker;
 pub mod chain_proof;
+pub mod chain_show;
 pub mod checker;
 pub mod crash;
 pub mod database;

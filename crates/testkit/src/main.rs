@@ -43,6 +43,10 @@ enum Job {
     Reorgs(chain_jobs::ReorgArgs),
     /// One of three nodes lies in every way while deposits arrive; then two go down.
     Lies(chain_jobs::LiesArgs),
+    /// Put the contracts of the demo on its chains.
+    ShowPrepare(chain_jobs::PrepareArgs),
+    /// Play the demo of deposits against a server, and show it live.
+    Show(chain_jobs::ShowArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,6 +103,8 @@ async fn main() -> ExitCode {
         Job::CheckChain(args) => chain_jobs::check(args).await,
         Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,
         Job::Lies(args) => chain_jobs::lies(cli.bin_dir, args).await,
+        Job::ShowPrepare(args) => chain_jobs::prepare(args).await,
+        Job::Show(args) => chain_jobs::show(args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 //! The files are those that git tracks or would track, read once (about a megabyte). What is not
 //! UTF-8 is not looked at. It does not judge taste: reading order, names and comments are for people.
 
+mod alerts;
 mod dependencies;
 mod docs;
 mod failpoints;
@@ -143,6 +144,8 @@ const RULES: &[(&str, Rule)] = &[
     ("dependencies", dependencies::documented),
     ("architecture", docs::architecture),
     ("links", docs::links),
+    ("metrics", alerts::metrics),
+    ("alert rules", alerts::rules),
     ("machine paths", machine::paths),
     ("registry hosts", machine::registry_hosts),
     ("lock files", machine::lock_files),

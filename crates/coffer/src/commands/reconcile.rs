@@ -34,7 +34,7 @@ async fn run_now(session: &Session, network: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(
-        Kind::Refused,
+        Kind::Drift,
         format!("ledger and chain differ: {}", drifting.join(", ")),
         "`coffer reconcile show ID` names the addresses; docs/runbook.md says what to do",
     ))

@@ -183,13 +183,12 @@ impl Book {
         phase: EntryPhase,
         taken_back: bool,
     ) -> Result<Entry, LedgerError> {
-        let account = leg.account.id();
-        let overflow = LedgerError::Overflow {
+        let overflow = || LedgerError::Overflow {
             transaction: id,
-            account,
+            account: leg.account.id(),
         };
         let head = self.head(&leg.account);
-        let balance = moved(head.balance, leg, phase).ok_or(overflow)?;
+        let balance = moved(head.balance, leg, phase).ok_or_else(overflow)?;
         let kind = leg.account.kind;
         let gone = taken_back && matches!(kind, AccountKind::Custody | AccountKind::Suspense);
         if !gone && !kind.may_be_overdrawn() {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{Anchor, AuditHead, Changes, ZERO_HASH, record_hash};
 use crate::Error;
+use crate::ledger::LedgerMark;
 use crate::seal::SealKeys;
 
 /// Records read in one query while catching up.
@@ -49,6 +50,8 @@ struct Chain {
     broken: Option<String>,
     wallets: HashMap<VaultId, WalletVersions>,
     objects: HashMap<String, u32>,
+    /// The last end of the ledger that a record names.
+    ledger: Option<LedgerMark>,
     /// What the anchor outside the database says this chain must contain.
     anchor: Option<Anchor>,
 }
@@ -61,6 +64,7 @@ impl Chain {
             broken: None,
             wallets: HashMap::new(),
             objects: HashMap::new(),
+            ledger: None,
             anchor,
         }
     }
@@ -103,6 +107,7 @@ impl Chain {
         let changes = serde_json::from_str::<Payload>(payload)
             .map_err(|error| error.to_string())?
             .changes;
+        self.ledger = LedgerMark::of_payload(payload).or(self.ledger);
         if let Some(created) = changes.created {
             let vault = created
                 .vault
@@ -329,6 +334,11 @@ impl Chains {
         self.with(organization, |chain| {
             chain.objects.get(id).copied().unwrap_or(0)
         })
+    }
+
+    /// The last end of the organization's ledger that its audit chain names.
+    pub(crate) fn ledger_mark(&self, organization: OrganizationId) -> Option<LedgerMark> {
+        self.with(organization, |chain| chain.ledger)
     }
 
     /// The objects known whose ids begin with `prefix`.

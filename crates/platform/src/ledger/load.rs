@@ -25,8 +25,7 @@ impl Platform {
         accounts: &[AccountKey],
         pending: &[LedgerTransactionId],
     ) -> Result<Book, Error> {
-        let head = rows::lock_head(tx, organization).await?;
-        self.verified_end(organization, head)?;
+        self.lock_end(tx, organization).await?;
         let pending = self.pending_legs(tx, organization, pending).await?;
         let mut ids: Vec<LedgerAccountId> = accounts.iter().map(AccountKey::id).collect();
         let legs = pending.iter().flat_map(|(_, entries)| entries);
@@ -73,6 +72,25 @@ impl Platform {
             book.load_posted(id);
         }
         Ok(book)
+    }
+
+    /// The end of the ledger, locked, and not behind what the audit chain knows: a ledger that was put back as a
+    /// whole has good seals.
+    pub(super) async fn lock_end(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+    ) -> Result<LedgerHead, Error> {
+        let head = rows::lock_head(tx, organization).await?;
+        let end = self.verified_end(organization, head)?;
+        let known = self.0.chains.ledger_mark(organization);
+        let behind = known.is_some_and(|mark| {
+            mark.seq > end.seq || (mark.seq == end.seq && mark.hash != end.hash)
+        });
+        if behind {
+            return Err(refused(name_of(organization)));
+        }
+        Ok(end)
     }
 
     /// The end of the ledger, if its seal is right; the beginning when there is none.

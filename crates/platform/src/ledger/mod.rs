@@ -8,9 +8,12 @@
 //! Cost: per transaction about half a kilobyte hashed and a MAC; per account touched by a batch one look-up, one MAC
 //! verified and one made.
 
+mod funds;
 mod hash;
 mod load;
 mod post;
+mod read;
+mod verify;
 
 use std::fmt;
 
@@ -22,7 +25,13 @@ use serde::{Serialize, Serializer};
 
 use crate::seal::{Fields, Sealable};
 
+pub use funds::{NewAdjustment, NewHold, Recorded, Transfer, Transferred};
 pub use hash::transaction_hash;
+pub use read::{
+    AccountFilter, AssetTotals, KindTotals, LedgerAccount, LedgerEntry, LedgerPage,
+    LedgerTransaction, Statement, Totals,
+};
+pub use verify::{AssetSums, LedgerReport};
 
 /// The end of an organization's ledger after a posting. As JSON `{"ledger_seq":…,"ledger_hash":"…"}`, to be part
 /// of the data of the audit record beside it (`#[serde(flatten)]`).
@@ -40,6 +49,23 @@ impl Serialize for LedgerMark {
         fields.serialize_field("ledger_seq", &self.seq)?;
         fields.serialize_field("ledger_hash", &hex::encode(self.hash))?;
         fields.end()
+    }
+}
+
+impl LedgerMark {
+    /// The mark in an audit record's payload, if it has one.
+    pub(crate) fn of_payload(payload: &str) -> Option<Self> {
+        // Few records have one, and most payloads are long.
+        if !payload.contains("\"ledger_seq\"") {
+            return None;
+        }
+        let value: serde_json::Value = serde_json::from_str(payload).ok()?;
+        let data = value.get("data")?;
+        let hash = hex::decode(data.get("ledger_hash")?.as_str()?).ok()?;
+        Some(Self {
+            seq: data.get("ledger_seq")?.as_u64()?,
+            hash: hash.try_into().ok()?,
+        })
     }
 }
 

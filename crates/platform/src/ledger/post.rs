@@ -23,8 +23,7 @@ impl Platform {
         organization: OrganizationId,
         posted: &[Posted],
     ) -> Result<LedgerMark, Error> {
-        let end = rows::lock_head(tx, organization).await?;
-        let end = self.verified_end(organization, end)?;
+        let end = self.lock_end(tx, organization).await?;
         if posted.is_empty() {
             return Ok(LedgerMark {
                 seq: end.seq,

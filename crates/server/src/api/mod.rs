@@ -2,6 +2,7 @@
 
 mod addresses;
 mod amount;
+mod assets;
 mod audit;
 mod batches;
 mod doctor;
@@ -29,9 +30,10 @@ pub(crate) fn routes() -> Routes {
     let routes = vaults::routes(routes);
     let routes = drills::routes(routes);
     let routes = pools::routes(routes);
+    let routes = networks::routes(routes);
+    let routes = assets::routes(routes);
     let routes = audit::routes(routes);
     let routes = keys::routes(routes);
-    let routes = networks::routes(routes);
     let routes = reconciliations::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)

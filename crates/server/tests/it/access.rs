@@ -13,6 +13,8 @@ fn filled(path: &str, vault: &str) -> String {
         Some("batches") => of("bat"),
         Some("wallets") => of("wal"),
         Some("keys") => of("key"),
+        Some("networks") => of("net"),
+        Some("assets") => of("ast"),
         _ => vault.to_owned(),
     };
     path.replace("{id}", &id)
@@ -39,6 +41,8 @@ async fn every_operation_asks_for_a_key_and_its_scope() {
         "wallets:activate",
         "vaults:read",
         "vaults:write",
+        "networks:read",
+        "networks:write",
         "audit:read",
         "keys:write",
     ];

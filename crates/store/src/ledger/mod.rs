@@ -7,10 +7,15 @@
 //! Cost: posting is one multi-row statement (COPY on PostgreSQL) per table; keys are sorted, so that
 //! each index page is touched once.
 
+mod pages;
 mod post;
 mod read;
 mod rows;
 
+pub use pages::{
+    Filter, account_ids, count_entries, entries_after, transactions_after, transactions_at,
+    versions_at,
+};
 pub use post::{insert_accounts, insert_entries, insert_transactions, set_head, update_accounts};
 pub use read::{
     Resolved, accounts, entries_at, hashes, head, known_transactions, lock_head, resolved,

@@ -11,3 +11,5 @@ mod owner;
 mod scene;
 mod wallets;
 mod whole;
+
+pub(crate) use owner::Owner;
