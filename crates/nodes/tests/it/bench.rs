@@ -155,7 +155,11 @@ impl Bench {
 /// To whom, face and gain of each.
 pub(crate) fn short(movements: &[Movement]) -> Vec<(String, String, u128, u128)> {
     let each = movements.iter().map(|movement| {
-        let to = if movement.to == address(ALICE) { "alice" } else { "bob" };
+        let to = if movement.to == address(ALICE) {
+            "alice"
+        } else {
+            "bob"
+        };
         let units = |units: ruint::aliases::U256| units.to::<u128>();
         (
             to.to_owned(),

@@ -23,10 +23,7 @@ async fn coins_and_tokens_arrive_in_the_order_of_execution() -> Result<()> {
     let movements = bench.mined().await?;
     assert_eq!(
         short(&movements),
-        [
-            line("alice", "call:0", 5, 5),
-            line("bob", "log:0", 70, 70)
-        ]
+        [line("alice", "call:0", 5, 5), line("bob", "log:0", 70, 70)]
     );
     assert_eq!(movements[0].from, Some(address(&payer)));
     let kind = AssetKind::Token(address(&token.address));
@@ -94,7 +91,9 @@ async fn balances_are_the_same_with_and_without_multicall() -> Result<()> {
     bench.anvil.mine(1).await?;
     let with = bench.head().await?;
     let payloads: Vec<_> = owners.iter().map(|owner| address(owner)).collect();
-    let one = bench.source.balances(without, &AssetKind::Native, &payloads);
+    let one = bench
+        .source
+        .balances(without, &AssetKind::Native, &payloads);
     let other = bench.source.balances(with, &AssetKind::Native, &payloads);
     let (one, other) = (one.await?, other.await?);
     assert_eq!(one, other);
