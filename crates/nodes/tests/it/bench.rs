@@ -120,10 +120,6 @@ impl Bench {
         });
     }
 
-    pub(crate) fn watch(&mut self, text: &str) {
-        self.ours.0.insert(address(text));
-    }
-
     pub(crate) async fn block_at(&self, height: u64) -> Result<BlockRef> {
         let height = BlockHeight(height);
         let hash = self.source.agreed_hash(height).await?;
