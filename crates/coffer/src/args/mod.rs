@@ -1,6 +1,7 @@
 //! The command line: names and forms of every command, nothing of what they do.
 
 mod batch;
+mod ledger;
 mod local;
 mod objects;
 mod reconcile;
@@ -14,6 +15,9 @@ use reqwest::Url;
 
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
+};
+pub(crate) use self::ledger::{
+    LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs, LedgerPageArgs,
 };
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::objects::{
@@ -88,6 +92,9 @@ pub(crate) enum Command {
     /// Does the ledger equal the chain?
     #[command(subcommand)]
     Reconcile(ReconcileCommand),
+    /// The double-entry ledger: accounts, entries, balances at any moment, and its proof.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -55,6 +55,10 @@ pub(crate) fn asset_id(text: &str) -> Result<String, String> {
     id("ast", text)
 }
 
+pub(crate) fn ledger_account_id(text: &str) -> Result<String, String> {
+    id("lac", text)
+}
+
 pub(crate) fn reconciliation_id(text: &str) -> Result<String, String> {
     id("rec", text)
 }

@@ -9,6 +9,7 @@ mod batch;
 mod doctor;
 mod input;
 mod key;
+mod ledger;
 mod pages;
 mod pool;
 mod reconcile;
@@ -101,6 +102,7 @@ impl Session {
             Command::Vault(command) => vault::run(self, command).await,
             Command::Pool(command) => pool::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
+            Command::Ledger(command) => ledger::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {
