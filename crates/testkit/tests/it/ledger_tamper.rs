@@ -276,21 +276,21 @@ fn cases(account: &str, other: &str) -> Vec<(&'static str, String, bool)> {
         (
             "the ledger's end",
             set("ledger_heads", "seq = seq - 1", "seq > 0"),
-            false,
+            true,
         ),
         (
             "the ledger's end gone",
             "DELETE FROM ledger_heads".to_owned(),
-            false,
+            true,
         ),
-        ("the ledger's end put back", back("ledger_heads"), false),
-        ("all put back", TABLES.map(back).join("; "), false),
+        ("the ledger's end put back", back("ledger_heads"), true),
+        ("all put back", TABLES.map(back).join("; "), true),
         (
             "all gone",
             TABLES
                 .map(|table| format!("DELETE FROM {table}"))
                 .join("; "),
-            false,
+            true,
         ),
     ]
 }
