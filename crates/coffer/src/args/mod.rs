@@ -3,6 +3,7 @@
 mod batch;
 mod deposit;
 mod local;
+mod network;
 mod objects;
 mod reconcile;
 mod values;
@@ -18,6 +19,9 @@ pub(crate) use self::batch::{
 };
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
+pub(crate) use self::network::{
+    AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand,
+};
 pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,
@@ -87,6 +91,12 @@ pub(crate) enum Command {
     /// How many addresses a vault keeps ready.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Chains that are watched, and their nodes.
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    /// The allow-list of assets; nothing else is credited.
+    #[command(subcommand)]
+    Asset(AssetCommand),
     /// Look at deposits, and decide about held ones.
     #[command(subcommand)]
     Deposit(DepositCommand),

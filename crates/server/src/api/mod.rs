@@ -9,6 +9,7 @@ mod deposits;
 mod doctor;
 mod drills;
 mod keys;
+mod ledger;
 mod networks;
 mod once;
 mod page;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Routes {
     let routes = audit::routes(routes);
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);
+    let routes = ledger::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }

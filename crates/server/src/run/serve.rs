@@ -96,9 +96,13 @@ async fn with_signer(
         });
     }
     if config.server.roles.contains(&Role::Watcher) {
-        let (platform, stop) = (platform.clone(), stop.clone());
-        background
-            .spawn(async move { platform.run_watcher(WatcherSettings::default(), stop).await });
+        let (watching, until) = (platform.clone(), stop.clone());
+        background.spawn(async move {
+            let settings = WatcherSettings::default();
+            watching.run_watcher(settings, until).await
+        });
+        let (reconciling, until) = (platform.clone(), stop.clone());
+        background.spawn(async move { reconciling.run_reconciler(until).await });
     }
     let deadline = Duration::from_millis(config.server.shutdown_deadline_ms);
     let served = if serves {

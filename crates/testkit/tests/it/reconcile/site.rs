@@ -9,7 +9,8 @@ use coffer_domain::id::WalletId;
 use coffer_domain::network::{Finality, Network, NetworkSettings, NodeUrl};
 use coffer_domain::reconciliation::{Reconciliation, ReconciliationState};
 use coffer_platform::{
-    Answer, Error, Followed, NewAsset, NewNetwork, Platform, ReconciliationFilter, WalletBalance,
+    Answer, Error, Followed, NewAsset, NewNetwork, Platform, ReconciliationFilter, SourceFactory,
+    WalletBalance,
 };
 use coffer_testkit::{Engine, Installation};
 use ruint::aliases::U256;
@@ -32,39 +33,58 @@ pub(super) fn executed<T>(answer: Answer<T>) -> T {
     }
 }
 
-fn settings() -> NetworkSettings {
+/// A node's URL, and the first block to look at.
+type Node = (String, u64);
+
+fn settings((rpc, start_height): Node) -> NetworkSettings {
     let two = NonZeroU32::new(2).expect("not zero");
     NetworkSettings {
         name: "test".to_owned(),
         nodes: vec![NodeUrl {
-            rpc: "http://127.0.0.1:1".to_owned(),
+            rpc,
             websocket: None,
         }],
         quorum: 1,
         confirmations: two,
         finality: Finality::Depth(two),
-        start_height: 1,
+        start_height,
         genesis: None,
         poll_interval_ms: 50,
     }
 }
 
 impl Site {
-    /// Deposits are credited with their second confirmation.
+    /// On a chain in memory. Deposits are credited with their second confirmation.
     pub(super) async fn create(engine: Engine) -> Self {
         let chain = Chain::new();
-        let installation = Installation::create_with(engine, Arc::new(chain.clone())).await;
+        let node = ("http://127.0.0.1:1".to_owned(), 1);
+        let contract = "0x6B175474E89094C44Da98b954EedeAC495271d0F";
+        let sources = Arc::new(chain.clone());
+        let site = Self::on(engine, sources, node, contract, 6).await;
+        Self { chain, ..site }
+    }
+
+    /// On the chain that `sources` lead to; the one in memory is of no use then.
+    pub(super) async fn on(
+        engine: Engine,
+        sources: Arc<dyn SourceFactory>,
+        node: Node,
+        contract: &str,
+        decimals: u8,
+    ) -> Self {
+        let installation = Installation::create_with(engine, sources).await;
         let (platform, admin) = (&installation.platform, &installation.admin);
         without_pool(platform, admin, installation.vault).await;
         let new = NewNetwork {
             chain: "eip155:31337".parse().expect("a chain"),
-            settings: settings(),
+            settings: settings(node),
         };
         let network = platform.add_network(admin, new, None).await.expect("added");
         let network = executed(network);
-        let contract = "erc20:0x6B175474E89094C44Da98b954EedeAC495271d0F";
+        let coin = ("slip44:60".to_owned(), "ETH", 18);
+        let token = (format!("erc20:{contract}"), "TOK", decimals);
         let mut assets = Vec::new();
-        for (name, symbol, decimals) in [("slip44:60", "ETH", 18), (contract, "TOK", 6)] {
+        for (name, symbol, decimals) in [coin, token] {
             let new = NewAsset {
                 name: format!("eip155:31337/{name}").parse().expect("an asset"),
                 symbol: symbol.to_owned(),
@@ -78,7 +98,7 @@ impl Site {
         let coin = assets.pop().expect("two");
         Self {
             installation,
-            chain,
+            chain: Chain::new(),
             network,
             coin,
             token,
