@@ -44,6 +44,14 @@ enum Job {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// The set of watched addresses, beside a `HashSet`
+    Watched {
+        #[arg(long, default_value_t = 10_000_000)]
+        addresses: u32,
+        /// More for `coffer-testkit bench-watched`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -149,6 +157,10 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             command
                 .args(["bench-ledger", "--transfers", &transfers.to_string()])
                 .env("COFFER_TEST_ENGINES", engine.names());
+            process::run(command.args(more))
+        }
+        Job::Watched { addresses, more } => {
+            command.args(["bench-watched", "--addresses", &addresses.to_string()]);
             process::run(command.args(more))
         }
     }

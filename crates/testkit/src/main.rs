@@ -37,6 +37,8 @@ enum Job {
     Simulate(simulate_job::Args),
     /// Transfers posted to the ledger, beside bare inserts of the same rows.
     BenchLedger(LedgerArgs),
+    /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
+    BenchWatched(WatchedArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// Prove, from a database and a node alone, that the ledger is what the chain is.
@@ -112,6 +114,25 @@ struct BenchArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct WatchedArgs {
+    #[arg(long, default_value_t = 10_000_000)]
+    addresses: u32,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn bench_watched(args: &WatchedArgs) -> Result<()> {
+    let (json, text) = bench::watched(args.addresses)?;
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{text}");
+    }
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -120,6 +141,7 @@ async fn main() -> ExitCode {
         Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
         Job::Simulate(args) => simulate_job::run(&args),
         Job::BenchLedger(args) => bench_ledger(args).await,
+        Job::BenchWatched(args) => bench_watched(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
         Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,

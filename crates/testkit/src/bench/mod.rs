@@ -8,11 +8,14 @@
 mod derivation;
 mod insert;
 mod ledger;
+mod watched;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+
+pub use watched::watched;
 
 use crate::Engine;
 use crate::crash::Input;

@@ -32,11 +32,21 @@ pub(super) struct Sizes {
 /// Pieces of a body that are stored together at most.
 const CHUNKS_PER_STAGING: u64 = 8;
 
+/// Whether only following a chain passes it: `coffer-testkit reorgs` kills there, on a real node.
+fn is_of_chains(name: &str) -> bool {
+    ["block.", "undo.", "rescan.", "reconcile."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
 /// All ways to arm `name`: at its first passing, and at one in the middle where there is one.
 ///
 /// # Errors
 /// For a name that no script is known to pass: a new failpoint needs a line here.
 pub(super) fn armed(name: &'static str, sizes: Sizes) -> Result<Vec<Armed>> {
+    if is_of_chains(name) {
+        return Ok(Vec::new());
+    }
     let middle = (sizes.chunks / 2).max(2);
     let (script, passings) = match name {
         "batch.upload.begun" | "batch.accept.before_commit" | "batch.accept.after_commit" => {
@@ -88,7 +98,7 @@ mod tests {
                 },
             )
             .expect(name);
-            assert!(!armed.is_empty(), "{name}");
+            assert_eq!(armed.is_empty(), is_of_chains(name), "{name}");
         }
     }
 }
