@@ -2,6 +2,7 @@
 
 mod batch;
 mod deposit;
+mod ledger;
 mod local;
 mod network;
 mod objects;
@@ -18,6 +19,9 @@ pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+pub(crate) use self::ledger::{
+    LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs, LedgerPageArgs,
+};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::network::{
     AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand,
@@ -103,6 +107,9 @@ pub(crate) enum Command {
     /// Does the ledger equal the chain?
     #[command(subcommand)]
     Reconcile(ReconcileCommand),
+    /// The double-entry ledger: accounts, entries, balances at any moment, and its proof.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

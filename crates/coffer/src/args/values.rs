@@ -67,6 +67,10 @@ pub(crate) fn deposit_id(text: &str) -> Result<String, String> {
     id("dep", text)
 }
 
+pub(crate) fn ledger_account_id(text: &str) -> Result<String, String> {
+    id("lac", text)
+}
+
 pub(crate) fn reconciliation_id(text: &str) -> Result<String, String> {
     id("rec", text)
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod input;
 mod key;
 mod network;
+mod ledger;
 mod pages;
 mod pool;
 mod reconcile;
@@ -107,6 +108,7 @@ impl Session {
             Command::Asset(command) => asset::run(self, command).await,
             Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
+            Command::Ledger(command) => ledger::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {
