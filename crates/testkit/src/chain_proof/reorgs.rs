@@ -159,11 +159,7 @@ impl Run {
             let name = FAILPOINTS[self.chance.between(0, FAILPOINTS.len() as u64) as usize];
             format!("{name}:{}:kill", self.chance.between(1, 6))
         });
-        let known = armed.filter(|text| {
-            let name = text.split(':').next().unwrap_or_default();
-            coffer_failpoint::NAMES.contains(&name)
-        });
-        self.scene.host.kill(known).await;
+        self.scene.host.kill(armed).await;
         self.scene.host.alive().await?;
         Ok(())
     }
