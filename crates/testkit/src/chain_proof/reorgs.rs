@@ -137,15 +137,11 @@ impl Run {
             .between(0, DEPTH)
             .min(self.chance.between(0, DEPTH));
         let height = self.scene.anvil.height().await?;
-        self.reorg(depth.min(height - self.base())).await?;
+        let above = height - self.scene.base;
+        self.reorg(depth.min(above)).await?;
         self.maybe_kill().await?;
         self.scene.host.alive().await?;
         Ok(())
-    }
-
-    /// The set-up's blocks stay.
-    fn base(&self) -> u64 {
-        6
     }
 
     async fn maybe_kill(&mut self) -> Result<()> {
