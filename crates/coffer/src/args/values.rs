@@ -55,14 +55,6 @@ pub(crate) fn key_id(text: &str) -> Result<String, String> {
     id("key", text)
 }
 
-pub(crate) fn network_id(text: &str) -> Result<String, String> {
-    id("net", text)
-}
-
-pub(crate) fn asset_id(text: &str) -> Result<String, String> {
-    id("ast", text)
-}
-
 pub(crate) fn deposit_id(text: &str) -> Result<String, String> {
     id("dep", text)
 }

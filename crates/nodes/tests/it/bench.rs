@@ -120,10 +120,6 @@ impl Bench {
         });
     }
 
-    pub(crate) fn watch(&mut self, text: &str) {
-        self.ours.0.insert(address(text));
-    }
-
     pub(crate) async fn block_at(&self, height: u64) -> Result<BlockRef> {
         let height = BlockHeight(height);
         let hash = self.source.agreed_hash(height).await?;
@@ -155,7 +151,11 @@ impl Bench {
 /// To whom, face and gain of each.
 pub(crate) fn short(movements: &[Movement]) -> Vec<(String, String, u128, u128)> {
     let each = movements.iter().map(|movement| {
-        let to = if movement.to == address(ALICE) { "alice" } else { "bob" };
+        let to = if movement.to == address(ALICE) {
+            "alice"
+        } else {
+            "bob"
+        };
         let units = |units: ruint::aliases::U256| units.to::<u128>();
         (
             to.to_owned(),

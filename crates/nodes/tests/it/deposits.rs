@@ -23,10 +23,7 @@ async fn coins_and_tokens_arrive_in_the_order_of_execution() -> Result<()> {
     let movements = bench.mined().await?;
     assert_eq!(
         short(&movements),
-        [
-            line("alice", "call:0", 5, 5),
-            line("bob", "log:0", 70, 70)
-        ]
+        [line("alice", "call:0", 5, 5), line("bob", "log:0", 70, 70)]
     );
     assert_eq!(movements[0].from, Some(address(&payer)));
     let kind = AssetKind::Token(address(&token.address));
@@ -55,11 +52,10 @@ async fn coins_from_inside_of_contracts_arrive_and_undone_ones_do_not() -> Resul
         .pay(9, &sender, "sendAndFail", &[Arg::address(ALICE)])
         .await?;
     assert_eq!(short(&bench.mined().await?), []);
-    let disperser = bench.anvil.deploy("Disperser", &[]).await?;
     let both = Arg::Addresses(vec![ALICE.to_owned(), BOB.to_owned(), ALICE.to_owned()]);
     bench
         .anvil
-        .pay(30, &disperser, "sendMany", &[both, Arg::Uint(10)])
+        .pay(30, &sender, "sendMany", &[both, Arg::Uint(10)])
         .await?;
     assert_eq!(
         short(&bench.mined().await?),
@@ -70,10 +66,7 @@ async fn coins_from_inside_of_contracts_arrive_and_undone_ones_do_not() -> Resul
         ]
     );
     let odd = [Arg::address(ALICE), Arg::address(BOB), Arg::Uint(4)];
-    bench
-        .anvil
-        .pay(8, &disperser, "sendOneUndone", &odd)
-        .await?;
+    bench.anvil.pay(8, &sender, "sendOneUndone", &odd).await?;
     let movements = bench.mined().await?;
     assert_eq!(movements.len(), 1, "{movements:?}");
     assert_eq!(movements[0].to, address(BOB));
@@ -84,8 +77,10 @@ async fn coins_from_inside_of_contracts_arrive_and_undone_ones_do_not() -> Resul
 async fn balances_are_the_same_with_and_without_multicall() -> Result<()> {
     let bench = Bench::start().await?;
     let payer = bench.anvil.accounts[0].clone();
-    let owners: Vec<String> = (1..=600).map(|number| format!("0x{number:040x}")).collect();
-    for (wei, owner) in (1..).zip(owners.iter().take(20)) {
+    // Beyond the precompiled contracts, which refuse coins.
+    let numbers = 0xabc_001..=0xabc_258;
+    let owners: Vec<String> = numbers.map(|number| format!("0x{number:040x}")).collect();
+    for (wei, owner) in (1..).zip(owners.iter().take(5)) {
         bench.anvil.send_native(&payer, owner, wei).await?;
     }
     bench.anvil.mine(1).await?;
@@ -94,11 +89,12 @@ async fn balances_are_the_same_with_and_without_multicall() -> Result<()> {
     bench.anvil.mine(1).await?;
     let with = bench.head().await?;
     let payloads: Vec<_> = owners.iter().map(|owner| address(owner)).collect();
-    let one = bench.source.balances(without, &AssetKind::Native, &payloads);
+    let one = bench
+        .source
+        .balances(without, &AssetKind::Native, &payloads);
     let other = bench.source.balances(with, &AssetKind::Native, &payloads);
     let (one, other) = (one.await?, other.await?);
     assert_eq!(one, other);
-    assert_eq!(one[..3], [1, 2, 3].map(U256::from));
-    assert_eq!(one[20], U256::ZERO);
+    assert_eq!(one[..6], [1, 2, 3, 4, 5, 0].map(U256::from));
     Ok(())
 }

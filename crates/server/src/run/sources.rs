@@ -119,15 +119,6 @@ impl SourceFactory for NodeSources {
     }
 }
 
-/// Spreads the repetitions of many installations; without randomness they come together.
-fn jitter() -> u64 {
-    let mut bytes = [0; 8];
-    match OsEntropy.fill(&mut bytes) {
-        Ok(()) => u64::from_ne_bytes(bytes),
-        Err(_) => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

@@ -226,24 +226,11 @@ impl Run {
                 )));
             }
         }
-        let decision = self.store.decisions.get(&(id, deposit.inclusion)).copied();
-        let expected = match (verdict(movement), decision) {
-            _ if gained.is_zero() || uncountable => deposit.state == Rejected,
-            (Verdict::Reject(_), _) | (Verdict::Hold(_), Some(Decision::Rejected)) => {
-                deposit.state == Rejected
-            }
-            (Verdict::Hold(_), None) => deposit.state == Held,
-            (Verdict::Hold(_), Some(Decision::Released)) => {
-                matches!(deposit.state, Confirmed | Finalized)
-            }
-            (Verdict::Credit, _) if last => {
-                let tip = self.store.tip().map_or(block.height, |tip| tip.height);
-                let old = block.height.confirmations_at(tip) >= self.settings.confirmations;
-                matches!(deposit.state, Confirmed | Finalized) == old
-            }
-            (Verdict::Credit, _) => matches!(deposit.state, Detected | Confirmed | Finalized),
-        };
-        ensure!(expected, "{id} is {}, decided {decision:?}", deposit.state);
+        ensure!(
+            self.is_decided(deposit, movement, uncountable, last),
+            "{id} is {} and should not be",
+            deposit.state
+        );
         let settled = self
             .store
             .finalized
@@ -259,6 +246,34 @@ impl Run {
             "{id} is finalized too early"
         );
         Ok(())
+    }
+
+    /// Whether its state is what the rules, the people and its age make of it.
+    fn is_decided(
+        &self,
+        deposit: &Deposit,
+        movement: &Movement,
+        uncountable: bool,
+        last: bool,
+    ) -> bool {
+        use DepositState::{Confirmed, Detected, Finalized, Held, Rejected};
+        let id = (deposit.id, deposit.inclusion);
+        let decision = self.store.decisions.get(&id).copied();
+        let credited = matches!(deposit.state, Confirmed | Finalized);
+        match (verdict(movement), decision) {
+            _ if movement.gained_units.is_zero() || uncountable => deposit.state == Rejected,
+            (Verdict::Reject(_), _) | (Verdict::Hold(_), Some(Decision::Rejected)) => {
+                deposit.state == Rejected
+            }
+            (Verdict::Hold(_), None) => deposit.state == Held,
+            (Verdict::Hold(_), Some(Decision::Released)) => credited,
+            (Verdict::Credit, _) if last => {
+                let height = deposit.block.height;
+                let tip = self.store.tip().map_or(height, |tip| tip.height);
+                credited == (height.confirmations_at(tip) >= self.settings.confirmations)
+            }
+            (Verdict::Credit, _) => credited || deposit.state == Detected,
+        }
     }
 
     fn balance(&self, asset: AssetId, wallet: WalletId, kind: AccountKind) -> Balance {

@@ -1,7 +1,7 @@
 //! A whole life of a network in one number: chains that branch and reorganize, nodes that lag, fall silent and lie,
 //! crashes between any two steps, customers who spend and operators who decide; and after every commit a judge.
 //!
-//! It drives the functions that the platform drives (`domain::sync`, `domain::deposit`, `domain::ledger`) over a store
+//! It drives the functions that the platform drives (`domain::sync`, `domain::deposit`, `domain::ledger`, `nodes::quorum`) over a store
 //! in memory with the database's constraints, and knows the truth that the platform can only ask for. The judge
 //! computes from the chain alone what the ledger must say, without the ledger's own code.
 //!
@@ -17,7 +17,6 @@ mod defect;
 mod follow;
 mod nodes;
 mod people;
-mod quorum;
 mod random;
 mod store;
 #[cfg(test)]

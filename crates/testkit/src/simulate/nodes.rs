@@ -2,9 +2,9 @@
 
 use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
 use coffer_domain::movement::ObservedBlock;
+use coffer_nodes::quorum;
 use ruint::aliases::U256;
 
-use super::quorum;
 use super::random::Random;
 use super::world::{World, verifies};
 

@@ -94,7 +94,8 @@ async fn one_wei_from_nowhere_is_found_at_the_next_block(engine: Engine) {
     let balance = real.anvil.balance(&real.address).await.expect("a balance");
     let set = |wei: u128| {
         let request = json!([real.address, hex_number(wei)]);
-        async move { real.anvil.rpc().call("anvil_setBalance", request).await.expect("set") }
+        let anvil = &real.anvil;
+        async move { anvil.rpc().call("anvil_setBalance", request).await.expect("set") }
     };
     set(balance + 1).await;
     real.anvil.mine(1).await.expect("mined");
