@@ -233,7 +233,7 @@ fn networks(urls: &[String], contracts: &str) -> Result<String> {
             .as_str()
             .context("no token was deployed")?;
         text += &format!(
-            r#"[[networks]]
+            r#"[[network]]
 chain = "eip155:{id}"
 name = "Demo chain {id}"
 nodes = [{{ rpc = "{url}" }}]
@@ -244,12 +244,12 @@ finality = {{ rule = "depth", blocks = {FINALITY} }}
 start_height = 1
 poll_interval_ms = 200
 
-[[networks.assets]]
+[[network.asset]]
 name = "eip155:{id}/slip44:60"
 symbol = "ETH"
 decimals = 18
 
-[[networks.assets]]
+[[network.asset]]
 name = "eip155:{id}/erc20:{token}"
 symbol = "USDX"
 decimals = 6

@@ -137,15 +137,11 @@ impl Run {
             .between(0, DEPTH)
             .min(self.chance.between(0, DEPTH));
         let height = self.scene.anvil.height().await?;
-        self.reorg(depth.min(height - self.base())).await?;
+        let above = height - self.scene.base;
+        self.reorg(depth.min(above)).await?;
         self.maybe_kill().await?;
         self.scene.host.alive().await?;
         Ok(())
-    }
-
-    /// The set-up's blocks stay.
-    fn base(&self) -> u64 {
-        6
     }
 
     async fn maybe_kill(&mut self) -> Result<()> {
@@ -159,11 +155,7 @@ impl Run {
             let name = FAILPOINTS[self.chance.between(0, FAILPOINTS.len() as u64) as usize];
             format!("{name}:{}:kill", self.chance.between(1, 6))
         });
-        let known = armed.filter(|text| {
-            let name = text.split(':').next().unwrap_or_default();
-            coffer_failpoint::NAMES.contains(&name)
-        });
-        self.scene.host.kill(known).await;
+        self.scene.host.kill(armed).await;
         self.scene.host.alive().await?;
         Ok(())
     }

@@ -56,7 +56,11 @@ impl Answers {
             return Ok(());
         };
         for network in items(&networks) {
-            self.network(network);
+            let path = format!("/v1/networks/{}", text(&network["id"]));
+            match patient(api.get(&path).await)? {
+                Some(status) => self.network(&status),
+                None => return Ok(()),
+            }
         }
         let mut deposits: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
         if !count_deposits(api, &mut deposits).await? {
@@ -107,8 +111,16 @@ impl Answers {
             }
             let path = format!("/v1/ledger/balances?asset={id}&kind=customer");
             if let Some(balances) = patient(api.get(&path).await)? {
-                line.available = text(&balances["items"][0]["available"]["amount"]);
-                line.pending = text(&balances["items"][0]["pending"]["amount"]);
+                let sums = &balances["items"][0]["total"];
+                let decimals = number(&asset["decimals"]) as usize;
+                let net = |phase: &str| {
+                    let side = |side: &str| -> u128 {
+                        text(&sums[format!("{phase}_{side}")]).parse().unwrap_or(0)
+                    };
+                    decimal(side("credits").saturating_sub(side("debits")), decimals)
+                };
+                line.available = net("posted");
+                line.pending = net("pending");
             }
             lines.push(line);
         }
@@ -171,8 +183,20 @@ fn patient(answer: Result<Value, ApiError>) -> Result<Option<Value>> {
     }
 }
 
+/// Pages call them items; lists that are always whole, data.
 fn items(page: &Value) -> impl Iterator<Item = &Value> {
-    page["items"].as_array().into_iter().flatten()
+    let list = page["items"].as_array().or(page["data"].as_array());
+    list.into_iter().flatten()
+}
+
+/// Base units in the asset's own decimals: 1500000 of 6 decimals is `1.5`.
+fn decimal(units: u128, decimals: usize) -> String {
+    let digits = format!("{units:0>width$}", width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    match fraction.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        fraction => format!("{whole}.{fraction}"),
+    }
 }
 
 fn text(value: &Value) -> String {
@@ -181,4 +205,17 @@ fn text(value: &Value) -> String {
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_print_with_their_decimals() {
+        assert_eq!(decimal(1_500_000, 6), "1.5");
+        assert_eq!(decimal(1, 18), "0.000000000000000001");
+        assert_eq!(decimal(0, 6), "0");
+        assert_eq!(decimal(7, 0), "7");
+    }
 }

@@ -8,6 +8,8 @@ pub(super) enum Script {
     Batch,
     /// Pool, single wallets, the gate.
     Wallets,
+    /// Blocks: another runner's, [`crate::chain_proof::reorgs`].
+    Chain,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,12 @@ pub(super) fn armed(name: &'static str, sizes: Sizes) -> Result<Vec<Armed>> {
         "pool.fill.before_commit" => (Script::Wallets, vec![1]),
         "pool.take.before_commit" | "pool.take.after_commit" => (Script::Wallets, vec![1, 2]),
         "wallet.transition.before_commit" => (Script::Wallets, vec![1]),
+        name if ["block.", "undo.", "reconcile.", "rescan."]
+            .iter()
+            .any(|room| name.starts_with(room)) =>
+        {
+            (Script::Chain, vec![1])
+        }
         other => bail!("no script passes the failpoint {other}; give it a line in crash/plan.rs"),
     };
     let in_signer = name.starts_with("signer.");
