@@ -105,8 +105,8 @@ async fn ground(
     ];
     let answers: Vec<_> = node.batch(&calls).await?;
     let [id, genesis] = answers.try_into().map_err(|_| RpcError::Missing)?;
-    check_chain_id(decode(&*id?)?, chain_id)?;
-    let genesis: Option<Named> = decode(&*genesis?)?;
+    check_chain_id(decode(&id?)?, chain_id)?;
+    let genesis: Option<Named> = decode(&genesis?)?;
     let genesis = genesis.ok_or_else(|| RpcError::Unbelievable("it has no block 0".to_owned()))?;
     let found = BlockHash(genesis.hash.0);
     match known {

@@ -48,7 +48,7 @@ impl EvmSource {
                 Ok(block::read(present(&answer)?, at)?)
             })
         };
-        self.from_any(at, "the block", &attempt).await
+        self.first_verified(at, "the block", &attempt).await
     }
 
     pub(super) async fn verified_receipts(&self, block: &Block) -> Result<Vec<Receipt>, NodeError> {
@@ -66,11 +66,12 @@ impl EvmSource {
                 Ok(receipt::read(present(&answer)?, root, count)?)
             })
         };
-        self.from_any(block.block, "the receipts", &attempt).await
+        self.first_verified(block.block, "the receipts", &attempt)
+            .await
     }
 
     /// The first that verifies, the healthiest node first.
-    async fn from_any<'a, T>(
+    async fn first_verified<'a, T>(
         &'a self,
         at: BlockRef,
         what: &str,

@@ -85,12 +85,12 @@ impl EvmSource {
         let mut answers = node.batch(&calls).await?.into_iter();
         let mut next = || answers.next().unwrap_or(Err(RpcError::Missing));
         // A balancer may send us to another program without any cut that we would notice.
-        if let Err(error) = check_chain_id(decode(&*next()?)?, self.chain_id) {
+        if let Err(error) = check_chain_id(decode(&next()?)?, self.chain_id) {
             node.set_on_chain(false);
             node.blame(&error);
             return Err(error);
         }
-        let head: U64 = decode(&*next()?)?;
+        let head: U64 = decode(&next()?)?;
         let head = BlockHeight(head.to::<u64>());
         node.set_head(head);
         // A chain that has finalized nothing yet answers null or an error of its own.
