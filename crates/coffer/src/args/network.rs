@@ -29,6 +29,20 @@ pub(crate) enum NetworkCommand {
         #[arg(long)]
         reason: String,
     },
+    /// Read a range of blocks again, in the background: what was missed is credited, nothing else changes.
+    Rescan {
+        #[arg(value_name = "ID", value_parser = values::network_id)]
+        id: String,
+        #[arg(long, value_name = "HEIGHT")]
+        first: u64,
+        #[arg(long, value_name = "HEIGHT")]
+        last: u64,
+    },
+    /// List rescans and what they found.
+    Rescans {
+        #[arg(value_name = "ID", value_parser = values::network_id)]
+        id: String,
+    },
     /// Resume a paused network; a frozen one needs this twice, with two API keys.
     Resume {
         #[arg(value_name = "ID", value_parser = values::network_id)]

@@ -13,10 +13,7 @@ pub(crate) async fn run(session: &Session, command: DepositCommand) -> Result<()
     match command {
         DepositCommand::List(args) => list(session, args).await,
         DepositCommand::Show { id } => {
-            let deposit = session
-                .client
-                .get(Resource::at(&["deposits", &id]))
-                .await?;
+            let deposit = session.client.get(Resource::at(&["deposits", &id])).await?;
             print(session, &deposit)
         }
         DepositCommand::Release(args) => decide(session, args, "release").await,

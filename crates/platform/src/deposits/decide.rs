@@ -74,11 +74,17 @@ impl Platform {
         use coffer_domain::asset::AssetState;
         let refuse = |why: String| Err(Error::StateConflict(why));
         if deposit.state != DepositState::Held {
-            return refuse(format!("a deposit that is {} cannot be released", deposit.state));
+            return refuse(format!(
+                "a deposit that is {} cannot be released",
+                deposit.state
+            ));
         }
         let network = self.network_in(tx, deposit.network).await?;
         if network.state != NetworkState::Active {
-            return refuse(format!("its network is {}; nothing is credited", network.state));
+            return refuse(format!(
+                "its network is {}; nothing is credited",
+                network.state
+            ));
         }
         let assets = self.asset_rows(tx, &network).await?;
         let active = |asset: &coffer_domain::asset::Asset| {
@@ -90,7 +96,9 @@ impl Platform {
         let needed = u64::from(network.settings.confirmations.get());
         let has = head.map_or(0, |head| deposit.block.height.confirmations_at(head));
         if has < needed {
-            return refuse(format!("it has {has} of {needed} confirmations; try again later"));
+            return refuse(format!(
+                "it has {has} of {needed} confirmations; try again later"
+            ));
         }
         Ok(())
     }
@@ -115,9 +123,7 @@ impl Platform {
             posted.push(book.post(transaction)?);
         }
         let decided = self.store_decided(tx, outcome.deposit, before).await?;
-        let mark = self
-            .store_posted(tx, decided.organization, &posted)
-            .await?;
+        let mark = self.store_posted(tx, decided.organization, &posted).await?;
         let data = json!({
             "reason": reason, "ledger_seq": mark.seq, "ledger_hash": hex::encode(mark.hash),
         });

@@ -32,9 +32,7 @@ pub(crate) struct WatchedAddresses {
 }
 
 #[derive(Default)]
-pub(crate) struct WatchedSets(
-    Mutex<HashMap<(OrganizationId, AddressKind), Arc<WatchedAddresses>>>,
-);
+pub(crate) struct WatchedSets(Mutex<HashMap<(OrganizationId, AddressKind), Arc<WatchedAddresses>>>);
 
 /// A stretch of indexes to be derived.
 struct Stretch {
@@ -148,7 +146,10 @@ impl Platform {
 
     /// Every vault of an organization, each verified. One that the audit knows and that is not there would
     /// leave its addresses unwatched, so its absence is refused.
-    pub(crate) async fn vaults_of(&self, organization: OrganizationId) -> Result<Vec<VaultRow>, Error> {
+    pub(crate) async fn vaults_of(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Vec<VaultRow>, Error> {
         let known = self.0.chains.known(organization, VaultId::PREFIX);
         let mut tx = self.0.db.read().await?;
         let listed = vaults::of_organization(&mut tx, organization).await?;

@@ -53,9 +53,7 @@ pub(super) fn scope_of(assets: &[Asset]) -> Vec<WatchedAsset> {
 }
 
 /// As a source is told of them, in the order of their ids.
-pub(super) fn watched_assets<'a>(
-    assets: impl IntoIterator<Item = &'a Asset>,
-) -> Vec<WatchedAsset> {
+pub(super) fn watched_assets<'a>(assets: impl IntoIterator<Item = &'a Asset>) -> Vec<WatchedAsset> {
     let mut watched: Vec<_> = assets
         .into_iter()
         .map(|asset| WatchedAsset {

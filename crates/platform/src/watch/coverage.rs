@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
 use coffer_domain::id::NetworkId;
-use coffer_store::blocks::{self, BlockRow};
 use coffer_store::Tx;
+use coffer_store::blocks::{self, BlockRow};
 
 use crate::networks::{Coverage, Progress};
 use crate::{Caller, Error, Platform};

@@ -38,9 +38,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use addresses::WatchedSets;
-pub(crate) use coverage::Verified;
-pub use coverage::CoveredBlock;
 pub use coffer_store::rescans::Rescan;
+pub use coverage::CoveredBlock;
+pub(crate) use coverage::Verified;
 pub use set::{Full, Place, WatchedSet};
 
 use crate::{Error, Platform};

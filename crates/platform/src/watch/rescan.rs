@@ -73,7 +73,10 @@ impl Platform {
         }
         rescan.reason = None;
         for (ready, stored) in blocks.into_iter().zip(stored) {
-            if !self.rescan_block(&row, &mut rescan, begun, (ready, stored)).await? {
+            if !self
+                .rescan_block(&row, &mut rescan, begun, (ready, stored))
+                .await?
+            {
                 return Ok(true);
             }
         }
@@ -132,7 +135,8 @@ impl Platform {
         // Those taken off the list too: what they brought is on record.
         let assets = watched_assets(&self.asset_rows(&mut tx, network).await?);
         drop(tx);
-        self.fetch_for(network, &*source, (refs, assets), heads).await
+        self.fetch_for(network, &*source, (refs, assets), heads)
+            .await
     }
 
     /// Compares one block; `false` when the chain moved under it, so that the step has to begin again.
@@ -156,7 +160,8 @@ impl Platform {
         let before = rescan.clone();
         let outcome = transact!(self, tx, {
             let mut rescan = before.clone();
-            self.post_missing(tx, &mut rescan, begun, (&ready, &row)).await
+            self.post_missing(tx, &mut rescan, begun, (&ready, &row))
+                .await
         })?;
         if let Some(after) = outcome {
             *rescan = after;
@@ -195,7 +200,10 @@ impl Platform {
         let Some(compared) = self.compared(tx, ready, row).await? else {
             return Ok(None);
         };
-        let Some(tip) = progress.tip.filter(|_| network.state == NetworkState::Active) else {
+        let Some(tip) = progress
+            .tip
+            .filter(|_| network.state == NetworkState::Active)
+        else {
             return Ok(None);
         };
         let mut missed = ready.clone();
@@ -209,10 +217,17 @@ impl Platform {
         };
         blocks::update_movements(tx, &self.0.seals.seal(more)).await?;
         rescan.deposits_found += found as u64;
-        add(network.id, rescan, &Found { compared, row: *row });
+        add(
+            network.id,
+            rescan,
+            &Found {
+                compared,
+                row: *row,
+            },
+        );
         rows::update(tx, rescan, begun).await?;
-        let record = Record::of("rescan.found", row.block)
-            .with(json!({ "rescan": rescan.id.to_string() }));
+        let record =
+            Record::of("rescan.found", row.block).with(json!({ "rescan": rescan.id.to_string() }));
         self.store_planned(tx, &network, planned, record).await?;
         passed("rescan.before_commit")?;
         Ok(Some(rescan.clone()))
@@ -222,7 +237,9 @@ impl Platform {
         if rescan.reason.as_ref() != Some(&why) {
             rescan.reason = Some(why);
             let rescan = &rescan;
-            transact!(self, tx, { Ok(rows::update(tx, rescan, rescan.next).await?) })?;
+            transact!(self, tx, {
+                Ok(rows::update(tx, rescan, rescan.next).await?)
+            })?;
         }
         Ok(false)
     }

@@ -265,8 +265,7 @@ impl Watched for WatchedSet {
             return false;
         }
         let hash = self.key.hash(address.bytes());
-        self.in_use()
-            .any(|segment| segment.probe(hash, |_| true))
+        self.in_use().any(|segment| segment.probe(hash, |_| true))
     }
 }
 
@@ -310,7 +309,10 @@ mod tests {
         ] {
             assert!(set.contains(&payload(number)));
             let places = set.places(&payload(number));
-            assert!(places.contains(&Place { vault, index }), "{number}: {places:?}");
+            assert!(
+                places.contains(&Place { vault, index }),
+                "{number}: {places:?}"
+            );
         }
         assert!((0..200_000).all(|number| set.contains(&payload(number))));
     }

@@ -160,7 +160,9 @@ impl Platform {
             let state = deposit.state.name();
             metrics::counter!("coffer_deposits_total", "network" => network.to_string(), "state" => state)
                 .increment(1);
-            let made_ms = i64::try_from(block.unix_s).unwrap_or(0).saturating_mul(1000);
+            let made_ms = i64::try_from(block.unix_s)
+                .unwrap_or(0)
+                .saturating_mul(1000);
             let since = |from: i64| (now - from).max(0) as f64 / 1000.0;
             if deposit.block == block.block {
                 metrics::histogram!("coffer_deposit_latency_seconds", "stage" => "detected")

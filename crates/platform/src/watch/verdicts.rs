@@ -10,8 +10,8 @@ use coffer_domain::ledger::{AccountKey, AccountKind};
 use coffer_domain::movement::{Movement, MovementId};
 use coffer_domain::sync::Attribution;
 use coffer_domain::wallet::{Wallet, WalletState};
-use coffer_store::wallets::{self as rows, Found};
 use coffer_store::Tx;
+use coffer_store::wallets::{self as rows, Found};
 
 use crate::{Error, Platform};
 

@@ -141,9 +141,8 @@ fn build(set: &WatchedSet, parent: &ExtendedPublicKey, addresses: u32) -> Result
 /// Hits are spread over the whole set, misses are addresses of nobody.
 fn time(all: &[u8], bytes: usize, contains: impl Fn(&AddressPayload) -> bool) -> Timed {
     let count = all.len() / LENGTH;
-    let payload = |bytes: &[u8]| {
-        AddressPayload::try_new(AddressKind::Evm, bytes).expect("twenty bytes")
-    };
+    let payload =
+        |bytes: &[u8]| AddressPayload::try_new(AddressKind::Evm, bytes).expect("twenty bytes");
     let spread = |number: u32| (number as usize).wrapping_mul(7_919_999) % count;
     let hits: Vec<_> = (0..ASKED)
         .map(|number| {
@@ -163,7 +162,10 @@ fn time(all: &[u8], bytes: usize, contains: impl Fn(&AddressPayload) -> bool) ->
         let started = Instant::now();
         let found = asked.iter().filter(|address| black_box(contains(address)));
         let found = u32::try_from(found.count()).unwrap_or(u32::MAX);
-        (found, started.elapsed().as_secs_f64() * 1e9 / f64::from(ASKED))
+        (
+            found,
+            started.elapsed().as_secs_f64() * 1e9 / f64::from(ASKED),
+        )
     };
     let (found, hit_ns) = ask(&hits);
     assert_eq!(found, ASKED, "an address was not found");

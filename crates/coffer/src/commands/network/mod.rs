@@ -1,6 +1,7 @@
 //! Networks: what is watched, and by which nodes. Also what a file says of them.
 
 mod apply;
+mod rescan;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -28,6 +29,10 @@ pub(crate) async fn run(session: &Session, command: NetworkCommand) -> Result<()
             let body = json!({ "reason": reason });
             control(session, &id, "pause", Some(&body)).await
         }
+        NetworkCommand::Rescan { id, first, last } => {
+            rescan::ask(session, &id, (first, last)).await
+        }
+        NetworkCommand::Rescans { id } => rescan::list(session, &id).await,
         NetworkCommand::Resume { id } => control(session, &id, "resume", None).await,
     }
 }

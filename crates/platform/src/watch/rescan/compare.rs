@@ -40,7 +40,8 @@ type Received = BTreeMap<MovementId, U256>;
 pub(super) fn compare(ready: &Ready, row: &BlockRow, stored: &[Deposit]) -> Compared {
     let block = &ready.block;
     let mut compared = Compared {
-        header_differs: (block.parent, block.unix_s, block.root) != (row.parent, row.unix_s, row.root)
+        header_differs: (block.parent, block.unix_s, block.root)
+            != (row.parent, row.unix_s, row.root)
             || (block.transactions, block.logs) != (row.transactions, row.logs),
         ..Compared::default()
     };

@@ -37,9 +37,9 @@ impl Platform {
             }
             let tip = self.progress_in(tx, network).await?.tip;
             let start = blocks::first_height(tx, network).await?;
-            let covered = start.zip(tip).filter(|(start, tip)| {
-                *start <= first && first <= last && last <= tip.height
-            });
+            let covered = start
+                .zip(tip)
+                .filter(|(start, tip)| *start <= first && first <= last && last <= tip.height);
             if covered.is_none() {
                 let range = match (start, tip) {
                     (Some(start), Some(tip)) => format!("{start} to {}", tip.height),
@@ -49,7 +49,9 @@ impl Platform {
                 return Err(Error::validation("first", message));
             }
             let listed = rows::of_network(tx, network, LISTED).await?;
-            let open = listed.iter().filter(|rescan| rescan.finished_at_ms.is_none());
+            let open = listed
+                .iter()
+                .filter(|rescan| rescan.finished_at_ms.is_none());
             if open.count() >= OPEN_MAX {
                 let message = format!("{OPEN_MAX} rescans of this network wait already");
                 return Err(Error::StateConflict(message));

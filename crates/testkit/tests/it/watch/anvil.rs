@@ -29,7 +29,10 @@ impl SourceFactory for Nodes {
 
 async fn coin_token_and_internal_value_through_a_reorganization(engine: Engine) {
     let anvil = Anvil::start(&Options::default()).await.expect("starts");
-    let token = anvil.deploy_token("TOK", 6, 1_000_000).await.expect("deployed");
+    let token = anvil
+        .deploy_token("TOK", 6, 1_000_000)
+        .await
+        .expect("deployed");
     let sender = anvil.deploy("NativeSender", &[]).await.expect("deployed");
     let mut settings = settings(2, depth(20));
     settings.nodes = vec![NodeUrl {
@@ -50,7 +53,10 @@ async fn coin_token_and_internal_value_through_a_reorganization(engine: Engine) 
         .expect("sent");
     // It stays out of the chain until the reorganization brings it back.
     let raw = anvil
-        .sign(&anvil.accounts[1], serde_json::json!({ "to": to, "value": "0x7d0" }))
+        .sign(
+            &anvil.accounts[1],
+            serde_json::json!({ "to": to, "value": "0x7d0" }),
+        )
         .await
         .expect("signed");
     anvil.send_raw(&raw).await.expect("sent");
@@ -69,7 +75,10 @@ async fn coin_token_and_internal_value_through_a_reorganization(engine: Engine) 
     let deposits = site.deposits().await;
     let confirmed: Vec<_> = deposits.iter().filter(|d| d.state == Confirmed).collect();
     assert_eq!(confirmed.len(), 1, "{deposits:?}");
-    assert_eq!((confirmed[0].units, confirmed[0].inclusion), (U256::from(2000), 2));
+    assert_eq!(
+        (confirmed[0].units, confirmed[0].inclusion),
+        (U256::from(2000), 2)
+    );
     assert_eq!(deposits.iter().filter(|d| d.state == Retracted).count(), 3);
     assert_eq!(site.sums(Customer).await, (U256::from(2000), U256::ZERO));
     let held: Vec<_> = deposits.iter().filter(|d| d.asset == listed.id).collect();

@@ -143,15 +143,21 @@ async fn a_held_deposit_waits_for_a_person_and_its_confirmations(engine: Engine)
     assert_eq!(site.sums(Suspense).await.0, units(40));
     let (platform, admin) = (site.platform(), &site.installation.admin);
     let release = (DepositDecision::Release, "known customer");
-    let early = platform.decide_deposit(admin, deposit.id, release, None).await;
+    let early = platform
+        .decide_deposit(admin, deposit.id, release, None)
+        .await;
     assert!(matches!(early, Err(Error::StateConflict(_))), "{early:?}");
     site.chain.grow_empty(1);
     site.follow().await;
-    let released = platform.decide_deposit(admin, deposit.id, release, None).await;
+    let released = platform
+        .decide_deposit(admin, deposit.id, release, None)
+        .await;
     assert_eq!(executed(released.expect("released")).state, Confirmed);
     assert_eq!(site.sums(Customer).await.0, units(40));
     assert_eq!(site.sums(Suspense).await.0, units(0));
-    let again = platform.decide_deposit(admin, deposit.id, release, None).await;
+    let again = platform
+        .decide_deposit(admin, deposit.id, release, None)
+        .await;
     assert!(matches!(again, Err(Error::StateConflict(_))), "{again:?}");
     site.chain.grow_empty(3);
     site.follow().await;
@@ -164,18 +170,27 @@ async fn a_held_deposit_may_be_refused(engine: Engine) {
     site.chain.grow(vec![Payment::native(address, 40, 1)]);
     site.follow().await;
     let deposit = site.only_deposit().await;
-    site.tamper("CREATE TABLE kept AS SELECT * FROM deposits").await;
+    site.tamper("CREATE TABLE kept AS SELECT * FROM deposits")
+        .await;
     let (platform, admin) = (site.platform(), &site.installation.admin);
     let reject = (DepositDecision::Reject, "sanctioned");
-    let refused = platform.decide_deposit(admin, deposit.id, reject, None).await;
+    let refused = platform
+        .decide_deposit(admin, deposit.id, reject, None)
+        .await;
     assert_eq!(executed(refused.expect("refused")).state, Rejected);
     assert_eq!(site.sums(Suspense).await.0, units(40));
     // The held row put back is not released.
-    site.tamper("DELETE FROM deposits; INSERT INTO deposits SELECT * FROM kept").await;
+    site.tamper("DELETE FROM deposits; INSERT INTO deposits SELECT * FROM kept")
+        .await;
     site.chain.grow_empty(3);
     let release = (DepositDecision::Release, "please");
-    let released = platform.decide_deposit(admin, deposit.id, release, None).await;
-    assert!(matches!(released, Err(Error::Integrity { .. })), "{released:?}");
+    let released = platform
+        .decide_deposit(admin, deposit.id, release, None)
+        .await;
+    assert!(
+        matches!(released, Err(Error::Integrity { .. })),
+        "{released:?}"
+    );
 }
 
 async fn a_tripped_breaker_keeps_deposits_back(engine: Engine) {
@@ -186,7 +201,10 @@ async fn a_tripped_breaker_keeps_deposits_back(engine: Engine) {
     site.follow().await;
     // The chain in memory holds nothing anywhere, so this finds a difference.
     let (platform, admin) = (site.platform(), &site.installation.admin);
-    platform.reconcile_now(admin, site.network.id).await.expect("compared");
+    platform
+        .reconcile_now(admin, site.network.id)
+        .await
+        .expect("compared");
     site.chain.grow(vec![Payment::native(address, 20, 2)]);
     site.chain.grow_empty(8);
     site.follow().await;
@@ -219,7 +237,10 @@ async fn two_platforms_take_each_block_once(engine: Engine) {
     assert_eq!(site.deposits().await.len(), 30);
     let (posted, pending) = site.sums(Customer).await;
     assert_eq!(posted + pending, units(30));
-    let status = site.platform().network_status(&site.installation.admin, site.network.id).await;
+    let status = site
+        .platform()
+        .network_status(&site.installation.admin, site.network.id)
+        .await;
     let coverage = status.expect("reads").coverage.expect("blocks");
     assert!(coverage.unbroken && coverage.blocks == 30, "{coverage:?}");
 }
@@ -227,7 +248,9 @@ async fn two_platforms_take_each_block_once(engine: Engine) {
 async fn a_paused_network_takes_nothing(engine: Engine) {
     let site = Site::create(engine).await;
     let (platform, admin) = (site.platform(), &site.installation.admin);
-    let paused = platform.pause_network(admin, site.network.id, "upgrade", None).await;
+    let paused = platform
+        .pause_network(admin, site.network.id, "upgrade", None)
+        .await;
     let _ = executed(paused.expect("paused"));
     site.chain.grow_empty(1);
     let step = site.step().await.expect("a step");

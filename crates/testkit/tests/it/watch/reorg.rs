@@ -47,7 +47,9 @@ async fn a_dropped_payment_is_taken_back_and_credited_once_when_it_returns(engin
 
 async fn a_token_log_that_moves_inside_its_block_is_the_same_deposit(engine: Engine) {
     let site = Site::create(engine).await;
-    let token = site.token("0x6b175474e89094c44da98b954eedeac495271d0f").await;
+    let token = site
+        .token("0x6b175474e89094c44da98b954eedeac495271d0f")
+        .await;
     let AssetKind::Token(_) = token.kind else {
         panic!("a token");
     };
@@ -61,7 +63,8 @@ async fn a_token_log_that_moves_inside_its_block_is_the_same_deposit(engine: Eng
     site.chain.grow_empty(1);
     site.follow().await;
     // In the other block the second transaction is the first, so its log has another index there.
-    site.chain.reorg(2, vec![vec![log(2, 7), log(1, 5)], vec![], vec![]]);
+    site.chain
+        .reorg(2, vec![vec![log(2, 7), log(1, 5)], vec![], vec![]]);
     site.follow().await;
     let deposits = site.deposits().await;
     assert_eq!(deposits.len(), 2);
@@ -94,18 +97,38 @@ async fn below_finality_the_network_freezes_until_two_people_resume_it(engine: E
     site.chain.reorg(6, vec![vec![]; 7]);
     assert_eq!(site.follow().await, Followed::Frozen);
     assert_eq!(site.states().await, [Finalized], "nothing was undone");
-    let frozen = platform.network(admin, site.network.id).await.expect("reads");
+    let frozen = platform
+        .network(admin, site.network.id)
+        .await
+        .expect("reads");
     assert_eq!(frozen.state, NetworkState::Frozen);
-    let _ = executed(platform.resume_network(admin, site.network.id, None).await.expect("asked"));
-    assert_eq!(site.follow().await, Followed::Frozen, "one person is not enough");
+    let _ = executed(
+        platform
+            .resume_network(admin, site.network.id, None)
+            .await
+            .expect("asked"),
+    );
+    assert_eq!(
+        site.follow().await,
+        Followed::Frozen,
+        "one person is not enough"
+    );
     let again = platform.resume_network(admin, site.network.id, None).await;
     assert!(matches!(again, Err(Error::SecondPerson)), "{again:?}");
     let other = colleague(platform, admin, &[Scope::NetworksWrite]).await;
-    let _ = executed(platform.resume_network(&other, site.network.id, None).await.expect("resumed"));
+    let _ = executed(
+        platform
+            .resume_network(&other, site.network.id, None)
+            .await
+            .expect("resumed"),
+    );
     assert_eq!(site.follow().await, Followed::Idle);
     assert_eq!(site.states().await, [Retracted]);
     assert_eq!(site.sums(Customer).await, (units(0), units(0)));
-    let status = platform.network_status(admin, site.network.id).await.expect("reads");
+    let status = platform
+        .network_status(admin, site.network.id)
+        .await
+        .expect("reads");
     let progress = status.progress.expect("blocks");
     assert_eq!(progress.hash, Some(site.chain.head().hash));
     assert!(progress.finalized_height.is_some(), "finality goes on");

@@ -21,15 +21,23 @@ on_both_engines!(
 async fn rescan(site: &Site, first: u64, last: u64) -> Rescan {
     let (platform, admin) = (site.platform(), &site.installation.admin);
     let range = (BlockHeight(first), BlockHeight(last));
-    let asked = platform.request_rescan(admin, site.network.id, range, None).await;
+    let asked = platform
+        .request_rescan(admin, site.network.id, range, None)
+        .await;
     let id = executed(asked.expect("asked")).id;
     for _ in 0..100 {
         if !platform.rescan_once(site.network.id).await.expect("a step") {
             break;
         }
     }
-    let rescans = platform.rescans(admin, site.network.id).await.expect("reads");
-    let done = rescans.into_iter().find(|rescan| rescan.id == id).expect("listed");
+    let rescans = platform
+        .rescans(admin, site.network.id)
+        .await
+        .expect("reads");
+    let done = rescans
+        .into_iter()
+        .find(|rescan| rescan.id == id)
+        .expect("listed");
     assert!(done.finished_at_ms.is_some(), "{done:?}");
     assert_eq!(done.blocks_compared(), last - first + 1);
     done
@@ -101,7 +109,12 @@ async fn a_range_that_was_not_followed_is_refused(engine: Engine) {
     let (platform, admin) = (site.platform(), &site.installation.admin);
     for (first, last) in [(0, 3), (3, 2), (1, 41)] {
         let range = (BlockHeight(first), BlockHeight(last));
-        let asked = platform.request_rescan(admin, site.network.id, range, None).await;
-        assert!(matches!(asked, Err(Error::Validation { .. })), "{first} {last}");
+        let asked = platform
+            .request_rescan(admin, site.network.id, range, None)
+            .await;
+        assert!(
+            matches!(asked, Err(Error::Validation { .. })),
+            "{first} {last}"
+        );
     }
 }

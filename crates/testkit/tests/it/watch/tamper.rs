@@ -37,18 +37,24 @@ async fn an_edited_deposit_is_refused(engine: Engine) {
     let site = detected(engine).await;
     let id = site.only_deposit().await.id;
     for change in ["state = 'confirmed'", "inclusion = 2", "block_height = 1"] {
-        site.tamper("CREATE TABLE kept AS SELECT * FROM deposits").await;
+        site.tamper("CREATE TABLE kept AS SELECT * FROM deposits")
+            .await;
         site.tamper(&format!("UPDATE deposits SET {change}")).await;
         let (platform, admin) = (site.platform(), &site.installation.admin);
         let shown = platform.deposit(admin, id).await;
         assert!(matches!(shown, Err(Error::Integrity { .. })), "{change}");
-        let page = platform.deposits(admin, &DepositFilter::default(), None, 10).await;
+        let page = platform
+            .deposits(admin, &DepositFilter::default(), None, 10)
+            .await;
         let page = page.expect("reads");
         assert_eq!((page.items.len(), page.refused), (0, vec![id]), "{change}");
-        site.tamper("DELETE FROM deposits; INSERT INTO deposits SELECT * FROM kept; DROP TABLE kept")
-            .await;
+        site.tamper(
+            "DELETE FROM deposits; INSERT INTO deposits SELECT * FROM kept; DROP TABLE kept",
+        )
+        .await;
     }
-    site.tamper("UPDATE deposits SET units = face_units || face_units").await;
+    site.tamper("UPDATE deposits SET units = face_units || face_units")
+        .await;
     site.chain.grow_empty(1);
     refused_step(&site).await;
     assert_eq!(site.sums(Customer).await.0, U256::ZERO);
@@ -57,7 +63,8 @@ async fn an_edited_deposit_is_refused(engine: Engine) {
 async fn an_edited_or_removed_progress_is_refused(engine: Engine) {
     let site = detected(engine).await;
     site.chain.grow_empty(1);
-    site.tamper("UPDATE network_progress SET finalized_height = NULL, tip_height = 1").await;
+    site.tamper("UPDATE network_progress SET finalized_height = NULL, tip_height = 1")
+        .await;
     refused_step(&site).await;
     site.tamper("DELETE FROM network_progress").await;
     refused_step(&site).await;
@@ -69,7 +76,10 @@ async fn an_edited_block_is_not_undone(engine: Engine) {
     site.tamper("UPDATE blocks SET movements = 0").await;
     refused_step(&site).await;
     let (platform, admin) = (site.platform(), &site.installation.admin);
-    let status = platform.network_status(admin, site.network.id).await.expect("reads");
+    let status = platform
+        .network_status(admin, site.network.id)
+        .await
+        .expect("reads");
     assert!(!status.coverage.expect("blocks").unbroken);
 }
 
@@ -85,11 +95,13 @@ async fn a_removed_deposit_is_noticed_before_its_block_is_undone(engine: Engine)
 async fn an_old_deposit_put_back_is_not_credited_again(engine: Engine) {
     let site = detected(engine).await;
     let id = site.only_deposit().await.id;
-    site.tamper("CREATE TABLE kept AS SELECT * FROM deposits").await;
+    site.tamper("CREATE TABLE kept AS SELECT * FROM deposits")
+        .await;
     site.chain.grow_empty(1);
     site.follow().await;
     assert_eq!(site.sums(Customer).await, (U256::from(70), U256::ZERO));
-    site.tamper("DELETE FROM deposits; INSERT INTO deposits SELECT * FROM kept").await;
+    site.tamper("DELETE FROM deposits; INSERT INTO deposits SELECT * FROM kept")
+        .await;
     let shown = site.platform().deposit(&site.installation.admin, id).await;
     assert!(matches!(shown, Err(Error::Integrity { .. })), "{shown:?}");
     site.chain.grow_empty(1);
@@ -103,7 +115,8 @@ async fn everything_put_back_is_not_credited_again(engine: Engine) {
     let (_, address) = site.wallet("c1").await;
     site.chain.grow_empty(1);
     site.follow().await;
-    site.tamper("CREATE TABLE kept AS SELECT * FROM network_progress").await;
+    site.tamper("CREATE TABLE kept AS SELECT * FROM network_progress")
+        .await;
     site.chain.grow(vec![Payment::native(address, 70, 1)]);
     site.chain.grow_empty(1);
     site.follow().await;
