@@ -1,7 +1,7 @@
 //! The lines that are kept: sealed, paged, thinned.
 
 use coffer_domain::reconciliation::ReconciliationState::{Drift, Matched};
-use coffer_platform::{Error, ReconciliationFilter};
+use coffer_platform::{Error, ReconciliationFilter, Scope};
 use coffer_testkit::Engine;
 
 use super::chain::Change;
@@ -114,7 +114,7 @@ async fn another_organization_sees_nothing(engine: Engine) {
     site.follow().await;
     site.reconcile().await.expect("a round").expect("a block");
     let platform = site.platform();
-    let mut stranger = colleague(platform, &site.installation.admin, &[]).await;
+    let mut stranger = colleague(platform, &site.installation.admin, &[Scope::LedgerRead]).await;
     stranger.organization = coffer_domain::id::OrganizationId::from_bytes([9; 16]);
     let id = site.stored().await[0].id;
     let shown = platform.reconciliation(&stranger, id).await;
