@@ -3,8 +3,9 @@
 //! It does by hand what the README tells an operator to do: init, serve, batch create, and then
 //! checks a sample of the addresses by a second implementation, in another language, from the
 //! mnemonic alone. It leaves nothing running, unless `--keep` is given, and never touches a folder that an
-//! earlier demo did not make.
+//! earlier demo did not make. `cargo xtask demo deposits` is another demo, in a file of its own.
 
+mod deposits;
 mod folder;
 mod summary;
 
@@ -21,7 +22,10 @@ use crate::{postgres, test};
 use folder::DataFolder;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Rows of the customers' file
     #[arg(long, default_value_t = 10_000)]
     rows: u64,
@@ -36,10 +40,19 @@ pub(crate) struct Options {
     yes: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    /// Two chains, 1,000 wallets, deposits and reorganizations, live; then the proof that ledger = chain
+    Deposits(deposits::Options),
+}
+
 const CHAINS: &str = "evm,tron,bitcoin,bitcoin-taproot,solana";
 const SAMPLE: u64 = 200;
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    if let Some(Other::Deposits(options)) = &options.other {
+        return deposits::run(root, options);
+    }
     repo::need(&[CC, NODE, NPM, PYTHON])?;
     let data = DataFolder::prepare(&options.data_dir, options.yes)?;
     say(

@@ -1,7 +1,7 @@
 //! `cargo xtask`: everything a person or a CI machine does with this repository.
 //!
 //! `demo` shows the main job, `test` sets up and runs every test, `check` is what CI runs, `tidy`
-//! enforces the house style, `bench` and `crash` hand over to `coffer-testkit`.
+//! enforces the house style, `bench`, `crash`, `reorgs` and `lies` hand over to `coffer-testkit`.
 //!
 //! It depends on nothing of the product and on a handful of small crates, so that it builds in
 //! seconds on a fresh machine; whatever is heavy is done by running other programs. What it starts
@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use testkit::Runner;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -53,7 +55,13 @@ enum Command {
     /// Measure a job of `coffer` against its baselines (release build)
     Bench(testkit::BenchOptions),
     /// Kill the programs at named failpoints and at random moments, and compare the results
-    Crash(testkit::CrashOptions),
+    Crash(testkit::RunnerOptions),
+    /// 300 rounds of reorganizations on a real node under a server that is killed again and again
+    Reorgs(testkit::RunnerOptions),
+    /// 2,000 lies of one of three nodes while deposits arrive; then two of them go down
+    Lies(testkit::RunnerOptions),
+    /// Live through seeded lives of a network over the pure cores: chains, reorganizations, lies, crashes
+    Simulate(testkit::SimulateOptions),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +84,9 @@ fn run(command: Command) -> Result<()> {
         Command::Alerts => promtool::run(&root),
         Command::Postgres(options) => postgres::run(&root, &options),
         Command::Bench(options) => testkit::bench(&root, &options),
-        Command::Crash(options) => testkit::crash(&root, &options),
+        Command::Crash(options) => testkit::run(&root, Runner::Crash, &options),
+        Command::Reorgs(options) => testkit::run(&root, Runner::Reorgs, &options),
+        Command::Lies(options) => testkit::run(&root, Runner::Lies, &options),
+        Command::Simulate(options) => testkit::simulate(&root, &options),
     }
 }

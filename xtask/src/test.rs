@@ -220,6 +220,14 @@ fn run_steps(environment: &Environment<'_>) -> Result<Vec<Step>> {
     let mut examples = environment.command("python3");
     examples.args(["examples/generate_customers.py", "--check"]);
     step("examples reproduce", &mut examples)?;
+    let count = if environment.options.fast {
+        "1000"
+    } else {
+        "10000"
+    };
+    let mut lives = Command::new(environment.programs.join("coffer-testkit"));
+    lives.args(["simulate", "--count", count]);
+    step("simulated lives", &mut lives)?;
     let mut alerts = environment.command("sh");
     step(
         "alert rules",

@@ -1,10 +1,11 @@
-//! `cargo xtask bench` and `cargo xtask crash`: build, then hand over to `coffer-testkit`.
+//! `cargo xtask bench`, `crash`, `reorgs`, `lies` and `simulate`: build, then hand over to `coffer-testkit`.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::test::Engine;
 use crate::{process, test};
@@ -32,25 +33,79 @@ enum Job {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// Transfers posted to the ledger, beside bare inserts of the same rows
+    Ledger {
+        /// The databases to measure
+        #[arg(long, value_enum, default_value_t = Engine::All)]
+        engine: Engine,
+        #[arg(long, default_value_t = 200_000)]
+        transfers: u64,
+        /// More for `coffer-testkit bench-ledger`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
+    /// The set of watched addresses, beside a `HashSet`
+    Watched {
+        #[arg(long, default_value_t = 10_000_000)]
+        addresses: u32,
+        /// More for `coffer-testkit bench-watched`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct CrashOptions {
-    /// The databases to crash on
+pub(crate) struct RunnerOptions {
+    /// The databases to run on
     #[arg(long, value_enum, default_value_t = Engine::All)]
     engine: Engine,
-    /// For `coffer-testkit crash`, after `--`
+    /// For `coffer-testkit`, after `--`: rows, rounds, a seed
     #[arg(last = true)]
     more: Vec<String>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimulateOptions {
+    /// One life; exits with its failure if it has one
+    #[arg(long, conflicts_with_all = ["seeds", "count"])]
+    seed: Option<u64>,
+    /// Tell the story of that one life, and judge after every commit
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// A range of seeds, such as 0..500
+    #[arg(long, value_name = "A..B", conflicts_with = "count")]
+    seeds: Option<String>,
+    /// So many seeds from 0 [default: 10000]
+    #[arg(long)]
+    count: Option<u64>,
+}
+
+/// In the development profile, as the tests run it: the simulator and the cores need no other.
+pub(crate) fn simulate(root: &Path, options: &SimulateOptions) -> Result<()> {
+    let build = ["build", "-p", "coffer-testkit", "--bin", "coffer-testkit"];
+    process::run(Command::new("cargo").args(build).current_dir(root))?;
+    let mut command = Command::new(
+        test::target_folder(root)?
+            .join("debug")
+            .join("coffer-testkit"),
+    );
+    command.arg("simulate").current_dir(root);
+    if let Some(seed) = options.seed {
+        command.args(["--seed", &seed.to_string()]);
+    }
+    if options.trace {
+        command.arg("--trace");
+    }
+    if let Some(seeds) = &options.seeds {
+        command.args(["--seeds", seeds]);
+    }
+    if let Some(count) = options.count {
+        command.args(["--count", &count.to_string()]);
+    }
+    process::run(&mut command)
+}
+
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
-    let Job::Batch {
-        rows,
-        chains,
-        database_url,
-        more,
-    } = &options.job;
     let packages = [
         "-p",
         "coffer",
@@ -70,33 +125,90 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
     )?;
     let programs = test::target_folder(root)?.join("release");
     let mut command = Command::new(programs.join("coffer-testkit"));
-    command.args([
-        "bench-batch",
-        "--rows",
-        &rows.to_string(),
-        "--chains",
-        chains,
-    ]);
-    if let Some(url) = database_url {
-        command.args(["--database-url", url]);
+    command
+        .env("COFFER_TEST_BIN_DIR", &programs)
+        .current_dir(root);
+    match &options.job {
+        Job::Batch {
+            rows,
+            chains,
+            database_url,
+            more,
+        } => {
+            let rows = rows.to_string();
+            command.args(["bench-batch", "--rows", &rows, "--chains", chains]);
+            if let Some(url) = database_url {
+                command.args(["--database-url", url]);
+            }
+            process::run(command.args(more))
+        }
+        Job::Ledger {
+            engine,
+            transfers,
+            more,
+        } => {
+            // Its fsync stays on: a commit that is not durable measures nothing.
+            let cluster = (*engine != Engine::Sqlite)
+                .then(|| Cluster::start(true))
+                .transpose()?;
+            if let Some(cluster) = &cluster {
+                command.env("COFFER_TEST_POSTGRES_URL", &cluster.url);
+            }
+            command
+                .args(["bench-ledger", "--transfers", &transfers.to_string()])
+                .env("COFFER_TEST_ENGINES", engine.names());
+            process::run(command.args(more))
+        }
+        Job::Watched { addresses, more } => {
+            command.args(["bench-watched", "--addresses", &addresses.to_string()]);
+            process::run(command.args(more))
+        }
     }
-    command.env("COFFER_TEST_BIN_DIR", &programs);
-    process::run(command.args(more).current_dir(root))
+}
+
+/// A job of `coffer-testkit` that runs the programs under test on the engines asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runner {
+    Crash,
+    Reorgs,
+    Lies,
+}
+
+impl Runner {
+    fn job(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::Reorgs => "reorgs",
+            Self::Lies => "lies",
+        }
+    }
 }
 
 /// The runner learns of programs and engines by the same environment as a test.
-pub(crate) fn crash(root: &Path, options: &CrashOptions) -> Result<()> {
+pub(crate) fn run(root: &Path, runner: Runner, options: &RunnerOptions) -> Result<()> {
     let programs = test::build_with_failpoints(root)?;
+    let chain = (runner != Runner::Crash)
+        .then(|| Chain::prepare(root))
+        .transpose()?;
     let cluster = (options.engine != Engine::Sqlite)
         .then(|| Cluster::start(false))
         .transpose()?;
     let mut command = Command::new(programs.join("coffer-testkit"));
-    command.arg("crash").args(&options.more).current_dir(root);
+    command
+        .arg(runner.job())
+        .args(&options.more)
+        .current_dir(root);
     command
         .env("COFFER_TEST_BIN_DIR", &programs)
         .env("COFFER_TEST_ENGINES", options.engine.names());
+    if let Some(chain) = &chain {
+        chain.tell(&mut command);
+    }
     if let Some(cluster) = &cluster {
         command.env("COFFER_TEST_POSTGRES_URL", &cluster.url);
     }
-    process::run(&mut command).context("the crash runner found a difference, or could not run")
+    process::run(&mut command).with_context(|| {
+        let job = runner.job();
+        format!("the runner of `{job}` found a difference, or could not run")
+    })
 }

@@ -212,6 +212,8 @@ pub fn parse_decimal(text: &str, decimals: u8) -> Result<U256, AmountError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -282,6 +284,44 @@ mod tests {
             "eip155:1/erc20:a/b",
         ] {
             assert!(text.parse::<AssetName>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(bytes in any::<[u8; 32]>(), shift in 0_usize..256, decimals in 0..=DECIMALS_MAX) {
+            let units = U256::from_be_bytes(bytes) >> shift;
+            let text = decimal_text(units, decimals);
+            prop_assert_eq!(parse_decimal(&text, decimals), Ok(units));
+            prop_assert!(!text.contains('.') || !text.ends_with('0'), "{}", text);
+        }
+
+        #[test]
+        fn what_is_read_is_exact_or_refused(text in "[0-9.+e-]{0,12}", decimals in 0_u8..8) {
+            if let Ok(units) = parse_decimal(&text, decimals) {
+                let trimmed = match text.split_once('.') {
+                    Some((whole, fraction)) => match fraction.trim_end_matches('0') {
+                        "" => whole.to_owned(),
+                        rest => format!("{whole}.{rest}"),
+                    },
+                    None => text.clone(),
+                };
+                prop_assert_eq!(decimal_text(units, decimals), trimmed);
+            }
+        }
+
+        #[test]
+        fn sums_and_differences_undo_each_other(left in any::<[u8; 32]>(), right in any::<[u8; 32]>()) {
+            let asset = AssetId::from_bytes([1; 16]);
+            let amount = |bytes| Amount::new(asset, U256::from_be_bytes(bytes));
+            let (left, right) = (amount(left), amount(right));
+            match left.checked_add(&right) {
+                Ok(sum) => prop_assert_eq!(sum.checked_sub(&right), Ok(left)),
+                Err(error) => {
+                    prop_assert_eq!(error, AmountError::Overflow);
+                    prop_assert!(left.units() > U256::MAX - right.units());
+                }
+            }
         }
     }
 }

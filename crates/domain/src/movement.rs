@@ -145,6 +145,8 @@ fn proportion(face: U256, gained: U256, total: U256) -> U256 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn attributed(faces: &[u64], gained: u64) -> Vec<u64> {
@@ -186,5 +188,30 @@ mod tests {
             assert_eq!(part.to_string().parse(), Ok(part));
         }
         assert!("log".parse::<Part>().is_err() && "log:-1".parse::<Part>().is_err());
+    }
+
+    fn any_units() -> impl Strategy<Value = U256> {
+        prop_oneof![
+            (0_u64..20).prop_map(U256::from),
+            any::<[u8; 32]>().prop_map(U256::from_be_bytes),
+            Just(U256::MAX),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_the_gain_and_no_more_than_the_faces(
+            faces in prop::collection::vec(any_units(), 0..6),
+            gained in any_units(),
+        ) {
+            use ruint::aliases::U512;
+            let shares = attribute(&faces, gained);
+            prop_assert_eq!(shares.len(), faces.len());
+            for (share, face) in shares.iter().zip(&faces) {
+                prop_assert!(share <= face);
+            }
+            let sum = |all: &[U256]| all.iter().fold(U512::ZERO, |sum, units| sum + U512::from(*units));
+            prop_assert_eq!(sum(&shares), sum(&faces).min(U512::from(gained)));
+        }
     }
 }

@@ -60,6 +60,7 @@ impl Platform {
                 "",
             ));
         }
+        findings.push(self.ledger_finding().await?);
         if self.guard(caller.organization).is_ok() {
             self.vault_findings(caller, &mut findings).await?;
         }
@@ -84,6 +85,23 @@ impl Platform {
                 "keep the database as it is and compare it with a backup",
             ),
         }
+    }
+
+    /// Whether the database itself still refuses to change what was posted.
+    async fn ledger_finding(&self) -> Result<Finding, Error> {
+        let unguarded = self.0.db.unguarded_tables().await?;
+        if unguarded.is_empty() {
+            let detail = "the database refuses to change what was posted";
+            return Ok(Finding::new(Level::Ok, "ledger", detail, ""));
+        }
+        let tables = unguarded.join(" and ");
+        tracing::error!(tables, alarm = "ledger", "append-only triggers are missing");
+        Ok(Finding::new(
+            Level::Unsafe,
+            "ledger",
+            format!("the triggers that keep {tables} append-only are gone or changed"),
+            "find out who could change the schema, and run `coffer ledger verify`",
+        ))
     }
 
     async fn signer_finding(&self) -> Finding {

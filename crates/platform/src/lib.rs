@@ -45,7 +45,7 @@ pub use assets::{AddedAsset, AssetChange, AssetFilter, NewAsset};
 pub use balances::{OnChain, WalletBalance};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
-pub use deposits::{DepositCursor, DepositFilter, DepositPage, DepositView};
+pub use deposits::{DepositCursor, DepositDecision, DepositFilter, DepositPage, DepositView};
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use gates::{AllowListChange, GateSet};

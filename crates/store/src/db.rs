@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
-use crate::dialect::{check_settings, store_error, weak_settings};
+use crate::dialect::{check_settings, missing_guards, store_error, weak_settings};
 use crate::{Param, Row, StoreError, migrate};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +151,11 @@ impl Db {
     /// Settings that deserve a warning; the unsafe ones were refused on opening.
     pub async fn weak_settings(&self) -> Result<Vec<String>, StoreError> {
         weak_settings(&mut self.read().await?).await
+    }
+
+    /// Tables of the ledger that no longer refuse to be changed.
+    pub async fn unguarded_tables(&self) -> Result<Vec<&'static str>, StoreError> {
+        missing_guards(&mut self.read().await?).await
     }
 
     pub async fn close(&self) {

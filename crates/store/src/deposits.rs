@@ -114,7 +114,8 @@ pub async fn update(
     let deposit = &sealed.value;
     tx.execute_one(
         "UPDATE deposits SET face_units = $1, units = $2, block_height = $3, block_hash = $4, inclusion = $5, \
-         state = $6, reason = $7, changed_at = $8, version = $9, seal = $10 WHERE id = $11 AND version = $12",
+         state = $6, reason = $7, changed_at = $8, version = $9, seal = $10, asset_id = $11, sender = $12 \
+         WHERE id = $13 AND version = $14",
         &[
             Param::Blob(&to_bytes(deposit.face_units)),
             Param::Blob(&to_bytes(deposit.units)),
@@ -126,6 +127,9 @@ pub async fn update(
             Param::Int(deposit.changed_at_ms),
             Param::Int(i64::from(deposit.version)),
             Param::Blob(&sealed.seal),
+            // Run in another block, a transaction may bring another asset, from somebody else.
+            Param::Blob(deposit.asset.as_bytes()),
+            Param::OptBlob(deposit.from.as_ref().map(AddressPayload::bytes)),
             Param::Blob(deposit.id.as_bytes()),
             Param::Int(i64::from(expected_version)),
         ],

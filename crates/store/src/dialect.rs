@@ -3,7 +3,7 @@
 use sqlx::error::{DatabaseError, ErrorKind};
 
 use crate::db::{Engine, Tx};
-use crate::{Constraint, StoreError};
+use crate::{Constraint, Param, StoreError, migrate};
 
 impl Engine {
     /// Locks the rows a SELECT finds. SQLite's one writer needs no lock.
@@ -152,6 +152,39 @@ pub(crate) async fn weak_settings(tx: &mut Tx) -> Result<Vec<String>, StoreError
         }
     }
     Ok(weak)
+}
+
+/// The tables that refuse UPDATE and DELETE by themselves.
+const APPEND_ONLY: [&str; 2] = ["ledger_transactions", "ledger_entries"];
+
+/// Tables of the ledger whose triggers are gone, disabled or not those of this program.
+pub(crate) async fn missing_guards(tx: &mut Tx) -> Result<Vec<&'static str>, StoreError> {
+    let engine = tx.engine();
+    let (sql, wanted) = match engine {
+        Engine::Sqlite => (
+            "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = $1",
+            2,
+        ),
+        // 58: BEFORE UPDATE OR DELETE OR TRUNCATE, for each statement.
+        Engine::Postgres => (
+            "SELECT p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
+             WHERE t.tgrelid = to_regclass($1) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') \
+             AND t.tgtype = 58 AND t.tgqual IS NULL",
+            1,
+        ),
+    };
+    let mut missing = Vec::new();
+    for table in APPEND_ONLY {
+        let found = tx.fetch(sql, &[Param::Text(table)]).await?;
+        let mut ours = 0;
+        for row in &found {
+            ours += u32::from(migrate::contains(engine, row.text(0)?.trim()));
+        }
+        if ours < wanted {
+            missing.push(table);
+        }
+    }
+    Ok(missing)
 }
 
 #[cfg(test)]

@@ -26,6 +26,14 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_add_ledger_and_chain_sync"),
 ];
 
+/// Whether a migration of this program has this text, word for word.
+pub(crate) fn contains(engine: Engine, text: &str) -> bool {
+    MIGRATIONS.iter().any(|migration| match engine {
+        Engine::Sqlite => migration.sqlite.contains(text),
+        Engine::Postgres => migration.postgres.contains(text),
+    })
+}
+
 /// FNV-1a, enough to notice that an applied file was edited.
 fn fingerprint(sql: &str) -> i64 {
     let hash = sql.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -1,11 +1,12 @@
-//! The proofs about chains as commands: `check-chain`, `reorgs`, `lies`.
+//! The proofs about chains as commands: `check-chain`, `reorgs`, `lies`; and the demo of deposits.
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use coffer_testkit::chain_checker;
 use coffer_testkit::chain_proof::reorgs::FINALITY;
 use coffer_testkit::chain_proof::{Ground, lies, reorgs};
+use coffer_testkit::chain_show;
 
 use super::{Engines, engines, environment, programs};
 
@@ -80,6 +81,9 @@ impl GroundArgs {
 pub(super) struct ReorgArgs {
     #[arg(long, default_value_t = 300)]
     rounds: u32,
+    /// Each such round goes deeper than finality, and freezes the network.
+    #[arg(long, default_value_t = 50)]
+    deep_every: u32,
     #[command(flatten)]
     ground: GroundArgs,
 }
@@ -91,6 +95,7 @@ pub(super) async fn reorgs(bin_dir: Option<PathBuf>, args: ReorgArgs) -> Result<
         let options = reorgs::Options {
             ground,
             rounds: args.rounds,
+            deep_every: args.deep_every,
             seed,
         };
         let tell = |round: u32, tally: &reorgs::Tally| {
@@ -145,6 +150,69 @@ pub(super) async fn lies(bin_dir: Option<PathBuf>, args: LiesArgs) -> Result<()>
     }
     if bad > 0 {
         bail!("{bad} differences between ledger and chain");
+    }
+    Ok(())
+}
+
+#[derive(clap::Args)]
+pub(super) struct PrepareArgs {
+    /// As often as there are chains.
+    #[arg(long = "node", value_name = "URL")]
+    nodes: Vec<String>,
+}
+
+/// Prints what [`show`] has to be told by `--contracts`: a JSON list.
+pub(super) async fn prepare(args: PrepareArgs) -> Result<()> {
+    let mut contracts = Vec::new();
+    for url in &args.nodes {
+        contracts.push(chain_show::prepare(url).await?);
+    }
+    println!("{}", serde_json::Value::from(contracts));
+    Ok(())
+}
+
+#[derive(clap::Args)]
+pub(super) struct ShowArgs {
+    #[arg(long, value_name = "URL")]
+    server: String,
+    #[arg(long = "node", value_name = "URL")]
+    nodes: Vec<String>,
+    #[arg(long, value_name = "URL")]
+    database_url: String,
+    /// A file with one EVM address per line.
+    #[arg(long, value_name = "FILE")]
+    addresses: PathBuf,
+    /// What `show-prepare` printed.
+    #[arg(long, value_name = "JSON")]
+    contracts: String,
+    /// Blocks on each chain.
+    #[arg(long, default_value_t = 80)]
+    beats: u32,
+    /// Blocks at the end, until every deposit is final.
+    #[arg(long, default_value_t = 16)]
+    settle: u64,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// The API key comes by `COFFER_API_KEY`.
+pub(super) async fn show(args: ShowArgs) -> Result<()> {
+    let contracts: Vec<serde_json::Value> =
+        serde_json::from_str(&args.contracts).context("--contracts is a JSON list")?;
+    let options = chain_show::Options {
+        server_url: args.server,
+        token: environment("COFFER_API_KEY").context("COFFER_API_KEY is not set")?,
+        node_urls: args.nodes,
+        database_url: args.database_url,
+        addresses: args.addresses,
+        beats: args.beats,
+        settle: args.settle,
+        seed: args.seed,
+    };
+    let report = chain_show::run(&options, &contracts).await?;
+    println!("\n{report}");
+    if !report.is_good() {
+        bail!("the ledger is not the chain");
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! and the lying node as a program.
 
 mod chain_jobs;
+mod simulate_job;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,12 @@ enum Job {
     Crash(CrashArgs),
     /// A batch, from the HTTP request to the last durable commit, beside two baselines.
     BenchBatch(BenchArgs),
+    /// Live through seeded lives of a network over the pure cores, and judge after every commit.
+    Simulate(simulate_job::Args),
+    /// Transfers posted to the ledger, beside bare inserts of the same rows.
+    BenchLedger(LedgerArgs),
+    /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
+    BenchWatched(WatchedArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// Prove, from a database and a node alone, that the ledger is what the chain is.
@@ -40,6 +47,10 @@ enum Job {
     Reorgs(chain_jobs::ReorgArgs),
     /// One of three nodes lies in every way while deposits arrive; then two go down.
     Lies(chain_jobs::LiesArgs),
+    /// Put the contracts of the demo on its chains.
+    ShowPrepare(chain_jobs::PrepareArgs),
+    /// Play the demo of deposits against a server, and show it live.
+    Show(chain_jobs::ShowArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,6 +80,24 @@ struct CrashArgs {
 }
 
 #[derive(clap::Args)]
+struct LedgerArgs {
+    /// [default: sqlite, and postgres where COFFER_TEST_POSTGRES_URL names a server]
+    #[arg(long)]
+    engine: Option<Engines>,
+    #[arg(long, default_value_t = 200_000)]
+    transfers: u32,
+    /// Transfers of one commit.
+    #[arg(long, default_value_t = 10_000)]
+    batch: u32,
+    /// Verify the whole ledger afterwards, too.
+    #[arg(long)]
+    verify: bool,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct BenchArgs {
     #[arg(long, default_value_t = 100_000)]
     rows: u32,
@@ -85,16 +114,40 @@ struct BenchArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct WatchedArgs {
+    #[arg(long, default_value_t = 10_000_000)]
+    addresses: u32,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn bench_watched(args: &WatchedArgs) -> Result<()> {
+    let (json, text) = bench::watched(args.addresses)?;
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{text}");
+    }
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.job {
         Job::Crash(args) => crash(cli.bin_dir, args).await,
         Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
+        Job::Simulate(args) => simulate_job::run(&args),
+        Job::BenchLedger(args) => bench_ledger(args).await,
+        Job::BenchWatched(args) => bench_watched(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
         Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,
         Job::Lies(args) => chain_jobs::lies(cli.bin_dir, args).await,
+        Job::ShowPrepare(args) => chain_jobs::prepare(args).await,
+        Job::Show(args) => chain_jobs::show(args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -194,6 +247,25 @@ fn engines(asked: Option<Engines>, with_server: bool) -> Result<Vec<Engine>> {
         Engine::Postgres => postgres,
     };
     Ok(Engine::ALL.into_iter().filter(wanted).collect())
+}
+
+async fn bench_ledger(args: LedgerArgs) -> Result<()> {
+    let with_server = environment("COFFER_TEST_POSTGRES_URL").is_some();
+    for engine in engines(args.engine, with_server)? {
+        let options = bench::LedgerOptions {
+            engine,
+            transfers: args.transfers,
+            batch: args.batch,
+            verify: args.verify,
+        };
+        let (json, text) = bench::ledger(&options).await?;
+        if args.json {
+            println!("{json}");
+        } else {
+            println!("{text}");
+        }
+    }
+    Ok(())
 }
 
 async fn bench_batch(bin_dir: Option<PathBuf>, args: BenchArgs) -> Result<()> {

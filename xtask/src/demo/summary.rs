@@ -148,7 +148,7 @@ fn table(header: &[String], rows: &[Vec<String>]) -> String {
 }
 
 /// The records of a CSV file (RFC 4180).
-fn records(text: &str) -> Vec<Vec<String>> {
+pub(super) fn records(text: &str) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     let (mut record, mut field, mut quoted) = (Vec::new(), String::new(), false);
     let mut characters = text.chars().peekable();

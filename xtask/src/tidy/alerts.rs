@@ -27,7 +27,10 @@ pub(crate) fn metrics(files: &[File]) -> Vec<Finding> {
     };
     let mut listed = BTreeSet::new();
     for (index, line) in list.text.lines().enumerate() {
-        let Some(name) = line.strip_prefix("| `").and_then(|rest| rest.split('`').next()) else {
+        let Some(name) = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split('`').next())
+        else {
             continue;
         };
         let name = name.split('{').next().unwrap_or(name);
@@ -197,6 +200,9 @@ mod tests {
         let runbook = "# Runbook\n\n## A row is refused\n";
         let files = [(RULES, rules), (TESTS, tests), (RUNBOOK, runbook)];
         let at = "deploy/prometheus/coffer.rules.yml";
-        assert_eq!(places(super::rules, &files), [format!("{at}:3"), format!("{at}:4")]);
+        assert_eq!(
+            places(super::rules, &files),
+            [format!("{at}:3"), format!("{at}:4")]
+        );
     }
 }

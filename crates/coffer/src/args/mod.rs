@@ -1,7 +1,10 @@
 //! The command line: names and forms of every command, nothing of what they do.
 
 mod batch;
+mod deposit;
+mod ledger;
 mod local;
+mod network;
 mod objects;
 mod reconcile;
 mod values;
@@ -15,7 +18,14 @@ use reqwest::Url;
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
+pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+pub(crate) use self::ledger::{
+    LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs, LedgerPageArgs,
+};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
+pub(crate) use self::network::{
+    AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand,
+};
 pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,
@@ -85,9 +95,21 @@ pub(crate) enum Command {
     /// How many addresses a vault keeps ready.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Chains that are watched, and their nodes.
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    /// The allow-list of assets; nothing else is credited.
+    #[command(subcommand)]
+    Asset(AssetCommand),
+    /// Look at deposits, and decide about held ones.
+    #[command(subcommand)]
+    Deposit(DepositCommand),
     /// Does the ledger equal the chain?
     #[command(subcommand)]
     Reconcile(ReconcileCommand),
+    /// The double-entry ledger: accounts, entries, balances at any moment, and its proof.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -43,16 +43,24 @@ pub(crate) fn vault_id(text: &str) -> Result<String, String> {
     id("vlt", text)
 }
 
-pub(crate) fn key_id(text: &str) -> Result<String, String> {
-    id("key", text)
-}
-
 pub(crate) fn network_id(text: &str) -> Result<String, String> {
     id("net", text)
 }
 
 pub(crate) fn asset_id(text: &str) -> Result<String, String> {
     id("ast", text)
+}
+
+pub(crate) fn key_id(text: &str) -> Result<String, String> {
+    id("key", text)
+}
+
+pub(crate) fn deposit_id(text: &str) -> Result<String, String> {
+    id("dep", text)
+}
+
+pub(crate) fn ledger_account_id(text: &str) -> Result<String, String> {
+    id("lac", text)
 }
 
 pub(crate) fn reconciliation_id(text: &str) -> Result<String, String> {

@@ -4,11 +4,15 @@
 //! half-written files away, and what it last left in [`Session::on_interrupt`] is said.
 
 mod address;
+mod asset;
 mod audit;
 mod batch;
+mod deposit;
 mod doctor;
 mod input;
 mod key;
+mod network;
+mod ledger;
 mod pages;
 mod pool;
 mod reconcile;
@@ -100,7 +104,11 @@ impl Session {
             Command::Key(command) => key::run(self, command).await,
             Command::Vault(command) => vault::run(self, command).await,
             Command::Pool(command) => pool::run(self, command).await,
+            Command::Network(command) => network::run(self, command).await,
+            Command::Asset(command) => asset::run(self, command).await,
+            Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
+            Command::Ledger(command) => ledger::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {

@@ -42,7 +42,9 @@ fn every_command_has_a_help_text_with_its_options() {
     let commands = "init|serve|openapi|doctor|batch create|batch show|batch list|batch pause|batch resume\
         |batch cancel|batch results|wallet show|wallet list|wallet assign|wallet activate|wallet reject\
         |address lookup|key create|key list|key revoke|vault list|vault show|vault drill|vault gate\
-        |vault allow-list show|vault allow-list add|vault allow-list remove|pool show|pool set|audit verify";
+        |vault allow-list show|vault allow-list add|vault allow-list remove|pool show|pool set|audit verify\
+        |network list|network show|network add|network apply|network pause|network resume|asset list|asset show\
+        |asset add|asset enable|asset disable|asset close-breaker";
     for command in commands.split('|') {
         let arguments: Vec<_> = command.split(' ').chain(["--help"]).collect();
         let output = coffer(&arguments);

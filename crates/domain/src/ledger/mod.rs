@@ -11,6 +11,8 @@
 mod account;
 mod book;
 mod debt;
+#[cfg(test)]
+mod properties;
 mod rules;
 #[cfg(test)]
 mod tests;

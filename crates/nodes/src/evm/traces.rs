@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use coffer_chains::evm::trace::{Call, block_calls};
+use coffer_chains::evm::trace::{Call, block_calls, calls};
 use coffer_domain::block::TransactionHash;
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -81,19 +81,17 @@ impl EvmSource {
         Ok((!told.is_empty()).then_some(told))
     }
 
-    /// A node that once offered traces and is down is waited for, as far as k want it.
+    /// A node that offers traces, or may, is waited for as far as k want it: one teller alone could leave things out.
     fn are_enough(&self, said: &[Said<Tale>]) -> bool {
-        let offering = self
-            .panel
-            .nodes
-            .iter()
-            .filter(|node| node.offers_traces())
-            .count();
-        if offering > 0 {
-            return tellers(said) >= offering.min(self.panel.quorum);
+        let nodes = self.panel.nodes.iter().map(|node| node.offers_traces());
+        let states: Vec<Option<bool>> = nodes.collect();
+        let tellers = tellers(said);
+        if tellers == 0 && !states.contains(&Some(true)) {
+            let unsupported = |said: &&Said<Tale>| matches!(said.answer, Ok(Tale::Unsupported));
+            return said.iter().filter(unsupported).count() >= self.panel.quorum;
         }
-        let unsupported = |said: &&Said<Tale>| matches!(said.answer, Ok(Tale::Unsupported));
-        said.iter().filter(unsupported).count() >= self.panel.quorum
+        let possible = states.iter().filter(|state| **state != Some(false)).count();
+        tellers >= possible.min(self.panel.quorum)
     }
 }
 
@@ -110,6 +108,10 @@ async fn tell(node: &Node, seen: &Seen<'_>) -> Result<Tale, RpcError> {
             node.set_offers_traces(false);
             return Ok(Tale::Unsupported);
         }
+        Err(RpcError::TooLarge(_)) => {
+            let calls = one_by_one(node, seen).await?;
+            return Ok(Tale::Calls(watched(seen, calls)));
+        }
         answer => answer?,
     };
     if answer.get() == "null" {
@@ -120,6 +122,22 @@ async fn tell(node: &Node, seen: &Seen<'_>) -> Result<Tale, RpcError> {
     let calls = calls.map_err(|error| RpcError::Unbelievable(error.to_string()))?;
     node.set_offers_traces(true);
     Ok(Tale::Calls(watched(seen, calls)))
+}
+
+/// For blocks whose traces are larger than an answer may be: anybody can pay for such a block, and it must not stop us.
+async fn one_by_one(node: &Node, seen: &Seen<'_>) -> Result<Vec<Vec<Call>>, RpcError> {
+    let mut each = Vec::with_capacity(seen.receipts.len());
+    for (transaction, receipt) in seen.block.transactions.iter().zip(&seen.receipts) {
+        if receipt.gas_used <= PLAIN_TRANSFER_GAS {
+            each.push(Vec::new());
+            continue;
+        }
+        let params = json!([transaction.hash.to_string(), { "tracer": "callTracer" }]);
+        let answer = node.call("debug_traceTransaction", params).await?;
+        let calls = calls(answer.get());
+        each.push(calls.map_err(|error| RpcError::Unbelievable(error.to_string()))?);
+    }
+    Ok(each)
 }
 
 /// Those to watched addresses, of transactions that succeeded; the transaction itself is known without a trace.

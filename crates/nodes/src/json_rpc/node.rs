@@ -42,11 +42,14 @@ struct State {
     head: Option<BlockHeight>,
     /// Whether chain id and genesis were seen to be right since the last cut.
     is_on_chain: bool,
-    offers_traces: bool,
+    /// `None` until it was asked.
+    offers_traces: Option<bool>,
 }
 
 /// Ids go up by so many for each request, so that an answer to an older one is never taken for this one's.
 const IDS_PER_REQUEST: u64 = 1 << 16;
+
+const REST_WAITED_FOR_MAX: Duration = Duration::from_millis(500);
 
 impl Node {
     pub(crate) fn open(
@@ -82,7 +85,7 @@ impl Node {
                 batch: BatchSize::new(limits.batch_calls_max),
                 head: None,
                 is_on_chain: false,
-                offers_traces: false,
+                offers_traces: None,
             }),
         })
     }
@@ -117,8 +120,12 @@ impl Node {
     async fn repeat(&self, calls: &[Call]) -> Result<Vec<Answer>, RpcError> {
         let mut failures = 0;
         loop {
-            if let Some(rest) = self.state().health.rest(Instant::now()) {
-                return Err(RpcError::Resting(rest));
+            let rest = self.state().health.rest(Instant::now());
+            match rest {
+                // Paced: a short rest is shorter than doing without the node.
+                Some(rest) if rest <= REST_WAITED_FOR_MAX => tokio::time::sleep(rest).await,
+                Some(rest) => return Err(RpcError::Resting(rest)),
+                None => {}
             }
             let started = Instant::now();
             let exchanged = self.exchange(calls).await;
@@ -135,6 +142,7 @@ impl Node {
                 return Err(error);
             }
             let pause = pause(&self.limits, failures, self.jitter());
+            // Paced: a node that is asked again at once most often fails again.
             tokio::time::sleep(pause).await;
         }
     }
@@ -237,12 +245,12 @@ impl Node {
         self.state().is_on_chain = is_on_chain;
     }
 
-    pub(crate) fn offers_traces(&self) -> bool {
+    pub(crate) fn offers_traces(&self) -> Option<bool> {
         self.state().offers_traces
     }
 
     pub(crate) fn set_offers_traces(&self, offers: bool) {
-        self.state().offers_traces = offers;
+        self.state().offers_traces = Some(offers);
     }
 
     pub(crate) fn set_head(&self, head: BlockHeight) {

@@ -15,42 +15,21 @@ const MAX_REASON_BYTES: usize = 1000;
 
 /// What a person decides about a held deposit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Decision {
+pub enum DepositDecision {
+    /// Its block needs the confirmations that every credit needs, its asset's breaker must be closed and its
+    /// network followed.
     Release,
+    /// For good; its value stays in suspense.
     Reject,
 }
 
 impl Platform {
-    /// Credits a held deposit. Its block needs the confirmations that every credit needs, its asset's breaker
-    /// must be closed and its network followed.
-    pub async fn release_deposit(
+    /// Credits a held deposit, or refuses it. The reason goes into the audit chain.
+    pub async fn decide_deposit(
         &self,
         caller: &Caller,
         id: DepositId,
-        reason: &str,
-        once: Option<Once<'_, Deposit>>,
-    ) -> Result<Answer<Deposit>, Error> {
-        self.decide_deposit(caller, id, (Decision::Release, reason), once)
-            .await
-    }
-
-    /// Refuses a held deposit for good; its value stays in suspense.
-    pub async fn reject_deposit(
-        &self,
-        caller: &Caller,
-        id: DepositId,
-        reason: &str,
-        once: Option<Once<'_, Deposit>>,
-    ) -> Result<Answer<Deposit>, Error> {
-        self.decide_deposit(caller, id, (Decision::Reject, reason), once)
-            .await
-    }
-
-    async fn decide_deposit(
-        &self,
-        caller: &Caller,
-        id: DepositId,
-        (decision, reason): (Decision, &str),
+        (decision, reason): (DepositDecision, &str),
         once: Option<Once<'_, Deposit>>,
     ) -> Result<Answer<Deposit>, Error> {
         self.guard(caller.organization)?;
@@ -60,8 +39,8 @@ impl Platform {
             return Err(Error::validation("reason", message));
         }
         let operation = match decision {
-            Decision::Release => "deposits.release",
-            Decision::Reject => "deposits.reject",
+            DepositDecision::Release => "deposits.release",
+            DepositDecision::Reject => "deposits.reject",
         };
         let shown = self.deposit(caller, id).await?.deposit;
         transact!(self, tx, {
@@ -73,12 +52,12 @@ impl Platform {
             self.follow(tx, caller.organization).await?;
             let deposit = self.own_deposit(tx, caller, id).await?;
             let decided = match decision {
-                Decision::Release => {
+                DepositDecision::Release => {
                     let head = progress.tip.map(|tip| tip.height);
                     self.may_release(tx, &deposit, head).await?;
                     self.release(tx, deposit, (caller, reason)).await?
                 }
-                Decision::Reject => self.reject(tx, deposit, (caller, reason)).await?,
+                DepositDecision::Reject => self.reject(tx, deposit, (caller, reason)).await?,
             };
             self.keep(tx, caller, operation, once.as_ref(), &decided)
                 .await?;

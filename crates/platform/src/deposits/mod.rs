@@ -10,4 +10,5 @@ mod decide;
 mod fresh;
 mod read;
 
+pub use decide::DepositDecision;
 pub use read::{DepositCursor, DepositFilter, DepositPage, DepositView};

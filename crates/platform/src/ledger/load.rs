@@ -7,7 +7,7 @@ use coffer_domain::ledger::{AccountKey, Book, Leg, Phase, Transaction};
 use coffer_store::ledger::{self as rows, Account, EntryKey, EntryRow, LedgerHead, TransactionRow};
 use coffer_store::{Sealed, Tx};
 
-use super::{name_of, transaction_hash};
+use super::{LedgerMark, name_of, transaction_hash};
 use crate::seal::refused;
 use crate::{Error, Platform};
 
@@ -83,11 +83,7 @@ impl Platform {
     ) -> Result<LedgerHead, Error> {
         let head = rows::lock_head(tx, organization).await?;
         let end = self.verified_end(organization, head)?;
-        let known = self.0.chains.ledger_mark(organization);
-        let behind = known.is_some_and(|mark| {
-            mark.seq > end.seq || (mark.seq == end.seq && mark.hash != end.hash)
-        });
-        if behind {
+        if is_behind(&end, self.0.chains.ledger_mark(organization)) {
             return Err(refused(name_of(organization)));
         }
         Ok(end)
@@ -195,6 +191,11 @@ impl Platform {
         }
         Ok(verified)
     }
+}
+
+/// Whether the ledger ends before what the audit chain knows of it, or otherwise.
+pub(super) fn is_behind(end: &LedgerHead, known: Option<LedgerMark>) -> bool {
+    known.is_some_and(|mark| mark.seq > end.seq || (mark.seq == end.seq && mark.hash != end.hash))
 }
 
 /// Whether the entries name the transaction and their places in it: what the hash does not cover.

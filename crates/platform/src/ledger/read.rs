@@ -8,6 +8,8 @@ use coffer_store::Tx;
 use coffer_store::ledger::{self as rows, Account, EntryKey, EntryRow, Filter, TransactionRow};
 use ruint::aliases::{U256, U512};
 
+use super::load::is_behind;
+use super::name_of;
 use crate::seal::refused;
 use crate::{Caller, Error, Platform};
 
@@ -321,9 +323,17 @@ impl Platform {
     }
 
     async fn ledger_tx(&self, caller: &Caller) -> Result<Tx, Error> {
-        self.guard(caller.organization)?;
+        let organization = caller.organization;
+        self.guard(organization)?;
+        // What is known before the snapshot is taken must be in it.
+        let known = self.0.chains.ledger_mark(organization);
         let mut tx = self.0.db.read().await?;
-        self.follow(&mut tx, caller.organization).await?;
+        self.follow(&mut tx, organization).await?;
+        let head = rows::head(&mut tx, organization).await?;
+        let end = self.verified_end(organization, head)?;
+        if is_behind(&end, known) {
+            return Err(refused(name_of(organization)));
+        }
         Ok(tx)
     }
 

@@ -5,9 +5,11 @@ mod amount;
 mod assets;
 mod audit;
 mod batches;
+mod deposits;
 mod doctor;
 mod drills;
 mod keys;
+mod ledger;
 mod networks;
 mod once;
 mod page;
@@ -32,9 +34,11 @@ pub(crate) fn routes() -> Routes {
     let routes = pools::routes(routes);
     let routes = networks::routes(routes);
     let routes = assets::routes(routes);
+    let routes = deposits::routes(routes);
     let routes = audit::routes(routes);
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);
+    let routes = ledger::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use coffer_domain::chain::ChainFamily;
 use coffer_domain::network::{Network, NodeUrl, secret_names};
-use coffer_nodes::{ChainSource, NodeError};
-use coffer_platform::SourceFactory;
+use coffer_nodes::evm::EvmSource;
+use coffer_nodes::{ChainSource, Limits, NodeError};
+use coffer_platform::{Entropy, OsEntropy, SourceFactory};
 
 const SECRET_BYTES_MAX: u64 = 4096;
 const OTHERS: u32 = 0o077;
@@ -74,6 +75,15 @@ impl NodeSources {
     }
 }
 
+/// Only spreads pauses; where the system gives no randomness there is none.
+fn jitter() -> u64 {
+    let mut bytes = [0; 8];
+    match OsEntropy.fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        Err(_) => 0,
+    }
+}
+
 impl SourceFactory for NodeSources {
     fn open(&self, network: &Network) -> Result<Arc<dyn ChainSource>, NodeError> {
         let mut filled = network.clone();
@@ -87,11 +97,20 @@ impl SourceFactory for NodeSources {
                     .transpose()?,
             };
         }
+        // Checked here, because the client's own refusal would repeat the filled URL.
+        let same = |(at, node): (usize, &NodeUrl)| {
+            let others = &filled.settings.nodes[..at];
+            others.iter().any(|other| other.rpc == node.rpc)
+        };
+        if filled.settings.nodes.iter().enumerate().any(same) {
+            let text = "two nodes are the same one once their secrets are filled in";
+            return Err(NodeError::Configuration(text.to_owned()));
+        }
         match network.chain.family() {
-            Some(ChainFamily::Evm) => Err(NodeError::Configuration(format!(
-                "this program has no client for {}",
-                network.chain
-            ))),
+            Some(ChainFamily::Evm) => {
+                let source = EvmSource::open(&filled, Limits::default(), Arc::new(jitter))?;
+                Ok(Arc::new(source))
+            }
             None => Err(NodeError::Configuration(format!(
                 "{} is of a family that is not served",
                 network.chain

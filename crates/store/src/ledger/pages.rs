@@ -116,17 +116,19 @@ pub async fn versions_at(
 ) -> Result<Vec<EntryKey>, StoreError> {
     let middle = "(s.low + s.high + 1) / 2";
     let reached = format!(
-        "(SELECT e.at FROM ledger_entries e WHERE e.account_id = s.id AND e.version = {middle}) <= {at_ms}"
+        "(SELECT e.at FROM ledger_entries e WHERE e.account_id = s.id AND e.version = {middle}) <= s.at"
     );
     let sql = format!(
-        "WITH RECURSIVE s(id, low, high) AS ( \
-         SELECT a.id, a.version - a.version, a.version FROM {} JOIN ledger_accounts a ON a.id = k.column1 \
+        "WITH RECURSIVE s(id, low, high, at) AS ( \
+         SELECT a.id, a.version - a.version, a.version, k.column2 FROM {} JOIN ledger_accounts a ON a.id = k.column1 \
          UNION ALL SELECT s.id, CASE WHEN {reached} THEN {middle} ELSE s.low END, \
-         CASE WHEN {reached} THEN s.high ELSE {middle} - 1 END FROM s WHERE s.low < s.high) \
+         CASE WHEN {reached} THEN s.high ELSE {middle} - 1 END, s.at FROM s WHERE s.low < s.high) \
          SELECT s.id, s.low FROM s WHERE s.low = s.high",
         bulk::KEYS
     );
-    let keys = accounts.iter().map(|id| vec![Param::Blob(id.as_bytes())]);
+    let keys = accounts
+        .iter()
+        .map(|id| vec![Param::Blob(id.as_bytes()), Param::Int(at_ms)]);
     let found = bulk::fetch_joined(tx, &sql, keys.collect()).await?;
     let place = |row: &Row| {
         let id = LedgerAccountId::from_bytes(row.bytes(0)?);

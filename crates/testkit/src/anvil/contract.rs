@@ -80,6 +80,17 @@ pub struct Contract {
 }
 
 impl Contract {
+    /// One that stands at an address already.
+    ///
+    /// # Errors
+    /// See [`Artifact::load`].
+    pub fn load(name: &str, address: &str) -> Result<Self> {
+        Ok(Self {
+            address: address.to_owned(),
+            artifact: Artifact::load(name)?,
+        })
+    }
+
     /// The same code elsewhere, for instance behind a proxy.
     #[must_use]
     pub fn at(&self, address: &str) -> Self {

@@ -7,15 +7,21 @@
 
 mod derivation;
 mod insert;
+mod ledger;
+mod watched;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+pub use watched::watched;
+
 use crate::Engine;
 use crate::crash::Input;
 use crate::serving::{Api, Programs, Server, Site, Template};
+
+pub use ledger::{LedgerOptions, ledger};
 
 /// A rate does not depend on the number of rows, so the slow baseline takes a part of them.
 const DERIVED_ROWS: u32 = 20_000;

@@ -44,7 +44,7 @@ pub async fn run(ground: &Ground) -> Result<Outcome> {
     let mut scene = Scene::set(ground).await?;
     let assets = scene.host.get("/v1/assets").await?;
     let id = |symbol: &str| {
-        let items = assets["items"].as_array().into_iter().flatten();
+        let items = assets["data"].as_array().into_iter().flatten();
         let found = items.into_iter().find(|asset| asset["symbol"] == symbol);
         found.and_then(|asset| asset["id"].as_str().map(str::to_owned))
     };

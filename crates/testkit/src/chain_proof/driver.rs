@@ -36,6 +36,15 @@ impl Payer {
         })
     }
 
+    /// What [`Self::set_up`] has deployed before.
+    pub(crate) fn at(token: &str, sender: &str, wallets: &[String]) -> Result<Self> {
+        Ok(Self {
+            token: Contract::load("Token", token)?,
+            sender: Contract::load("NativeSender", sender)?,
+            wallets: wallets.to_vec(),
+        })
+    }
+
     /// The fields of a transaction that brings something to a wallet: plainly, by an internal call, or as a token.
     pub(crate) fn deposit(&self, chance: &mut Chance) -> Result<Value> {
         let count = self.wallets.len() as u64;

@@ -10,6 +10,7 @@
 //! runs of a seed do the same to the chain and not always the same to the server.
 
 pub mod contracts;
+pub mod corruption;
 pub(crate) mod driver;
 mod host;
 pub mod lies;

@@ -2,7 +2,7 @@
 //!
 //! A round sends deposits, makes blocks, and exchanges the last 1 to 20 of them: each transaction in them is
 //! dropped, taken in elsewhere (another block, another place in it), or replaced by another of the same
-//! sender and nonce. What was dropped may be sent again rounds later. Every fiftieth round goes deeper than
+//! sender and nonce. What was dropped may be sent again rounds later. Now and then a round goes deeper than
 //! finality: the network has to freeze, and goes on when two people say so.
 
 use std::time::{Duration, Instant};
@@ -18,7 +18,6 @@ use crate::crash::Chance;
 /// Above the deepest ordinary reorganization, so that only the rounds that mean to go below it.
 pub const FINALITY: u64 = 24;
 const DEPTH: u64 = 20;
-const DEEP_EVERY: u32 = 50;
 const FAILPOINTS: [&str; 8] = [
     "block.fetched",
     "block.before_commit",
@@ -34,6 +33,8 @@ const FAILPOINTS: [&str; 8] = [
 pub struct Options {
     pub ground: Ground,
     pub rounds: u32,
+    /// Each such round goes deeper than finality.
+    pub deep_every: u32,
     pub seed: u64,
 }
 
@@ -71,6 +72,7 @@ impl std::fmt::Display for Tally {
 
 struct Run {
     scene: Scene,
+    deep_every: u32,
     chance: Chance,
     driver: Driver,
     tally: Tally,
@@ -85,6 +87,7 @@ pub async fn run(options: &Options, tell: &(impl Fn(u32, &Tally) + Sync)) -> Res
     let scene = Scene::set(&options.ground).await?;
     let mut run = Run {
         scene,
+        deep_every: options.deep_every,
         chance: Chance::new(options.seed),
         driver: Driver::default(),
         tally: Tally::default(),
@@ -120,7 +123,7 @@ impl Run {
         }
         let blocks = self.chance.between(1, 6);
         self.scene.anvil.mine(blocks).await?;
-        let deep = round.is_multiple_of(DEEP_EVERY);
+        let deep = round.is_multiple_of(self.deep_every);
         // Every other time the server has seen what will be taken back; else they race.
         if deep || self.chance.between(0, 2) == 0 {
             self.scene.caught_up().await?;
@@ -134,15 +137,11 @@ impl Run {
             .between(0, DEPTH)
             .min(self.chance.between(0, DEPTH));
         let height = self.scene.anvil.height().await?;
-        self.reorg(depth.min(height - self.base())).await?;
+        let above = height - self.scene.base;
+        self.reorg(depth.min(above)).await?;
         self.maybe_kill().await?;
         self.scene.host.alive().await?;
         Ok(())
-    }
-
-    /// The set-up's blocks stay.
-    fn base(&self) -> u64 {
-        6
     }
 
     async fn maybe_kill(&mut self) -> Result<()> {
@@ -156,11 +155,7 @@ impl Run {
             let name = FAILPOINTS[self.chance.between(0, FAILPOINTS.len() as u64) as usize];
             format!("{name}:{}:kill", self.chance.between(1, 6))
         });
-        let known = armed.filter(|text| {
-            let name = text.split(':').next().unwrap_or_default();
-            coffer_failpoint::NAMES.contains(&name)
-        });
-        self.scene.host.kill(known).await;
+        self.scene.host.kill(armed).await;
         self.scene.host.alive().await?;
         Ok(())
     }

@@ -45,6 +45,8 @@ pub(super) struct Scene {
     /// A second administrator's key.
     pub(super) second: String,
     pub(super) payer: Payer,
+    /// The height at which the set-up ended; nothing goes below it.
+    pub(super) base: u64,
     template: Template,
     calls: u64,
 }
@@ -69,9 +71,11 @@ impl Scene {
             network: String::new(),
             second: String::new(),
             payer,
+            base: 0,
             template,
             calls: 0,
         };
+        scene.base = scene.anvil.height().await?;
         scene.make_wallets(ground.wallets).await?;
         scene.add_network(ground.finality).await?;
         let native = "slip44:60".to_owned();

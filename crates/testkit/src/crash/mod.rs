@@ -205,6 +205,9 @@ impl<T: Fn(&Line)> Runner<'_, T> {
     async fn failpoints(&mut self, reference: &Reference) -> Result<()> {
         for name in &self.options.failpoints {
             let mut all = armed(name, reference.sizes)?;
+            if all.iter().any(|armed| armed.script == Script::Chain) {
+                continue;
+            }
             if self.options.one_passing_each {
                 all.drain(..all.len() - 1);
             }
@@ -306,6 +309,7 @@ impl<T: Fn(&Line)> Runner<'_, T> {
                 });
                 (ran, true)
             }
+            Script::Chain => bail!("{scenario} needs a chain"),
             Script::Wallets => {
                 let (ran, outcome) = self.wallets_run(&site, fate).await?;
                 let ran =

@@ -231,3 +231,53 @@ impl FromStr for Lie {
         Ok(lie)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Lie) {
+        let lie: Lie = text.parse().expect(text);
+        assert_eq!(lie, expected, "{text}");
+        assert!(text.starts_with(lie.fault.name()), "{text}");
+    }
+
+    #[test]
+    fn lies_are_read_as_they_are_written() {
+        check("hide-logs", Fault::HideLogs.into());
+        check("lag=3", Fault::Lag(3).into());
+        let some = Lie::from(Fault::HideLogs)
+            .on("eth_getLogs")
+            .about("0xAb")
+            .sometimes(500);
+        check("hide-logs@eth_getLogs!0xAB~500", some);
+        check("error=-32005", Fault::Error(-32005).into());
+        let invention = Invention {
+            token: "0x1".to_owned(),
+            to: "0x2".to_owned(),
+            units: 7,
+        };
+        check(
+            "invented-fork=5:0x1:0x2:7",
+            Fault::InventedFork(5, invention).into(),
+        );
+        check(
+            "redirect=http://127.0.0.1:1/",
+            Fault::Redirect("http://127.0.0.1:1/".to_owned()).into(),
+        );
+    }
+
+    #[test]
+    fn what_is_no_lie_is_refused() {
+        for text in [
+            "",
+            "lag",
+            "lag=x",
+            "nothing",
+            "hide-logs~often",
+            "invent=0x1:0x2",
+        ] {
+            assert!(text.parse::<Lie>().is_err(), "{text}");
+        }
+    }
+}

@@ -42,8 +42,15 @@ impl Run {
     fn another_was_seen(&self, height: u64) -> bool {
         self.views.iter().any(|view| {
             let height = height.min(self.world.head(*view));
-            let theirs = self.world.at(*view, height).map(|at| self.world.blocks[at].hash());
-            let ours = self.store.blocks.get(&height).map(|stored| stored.block.hash);
+            let theirs = self
+                .world
+                .at(*view, height)
+                .map(|at| self.world.blocks[at].hash());
+            let ours = self
+                .store
+                .blocks
+                .get(&height)
+                .map(|stored| stored.block.hash);
             ours.is_some() && ours != theirs
         })
     }
@@ -64,16 +71,26 @@ impl Run {
             Some(BlockChange::Undo(block)) => self.judge_undo(block)?,
             Some(BlockChange::Take(stored)) => {
                 let known = self.world.block(&stored.block.hash);
-                ensure!(known.is_some_and(|b| !b.is_false), "{} is not a block of the chain", stored.block);
                 ensure!(
-                    tip.is_none_or(|tip| tip.hash == stored.parent && tip.height.next() == stored.block.height),
-                    "{} is not the next after {tip:?}", stored.block
+                    known.is_some_and(|b| !b.is_false),
+                    "{} is not a block of the chain",
+                    stored.block
+                );
+                ensure!(
+                    tip.is_none_or(
+                        |tip| tip.hash == stored.parent && tip.height.next() == stored.block.height
+                    ),
+                    "{} is not the next after {tip:?}",
+                    stored.block
                 );
             }
             None => {}
         }
         if let Some(finalized) = commit.finalized {
-            ensure!(finalized >= self.store.finalized, "finality falls to {finalized:?}");
+            ensure!(
+                finalized >= self.store.finalized,
+                "finality falls to {finalized:?}"
+            );
         }
         let head = match commit.block {
             Some(BlockChange::Take(stored)) => Some(stored.block.height),
@@ -90,14 +107,21 @@ impl Run {
             if becomes(DepositState::Confirmed) {
                 ensure!(old, "{} is credited too early", deposit.id);
                 let tripped = self.store.tripped.contains(&deposit.asset);
-                ensure!(!tripped || commit.decision.is_some(), "{} is credited, its asset tripped", deposit.id);
+                ensure!(
+                    !tripped || commit.decision.is_some(),
+                    "{} is credited, its asset tripped",
+                    deposit.id
+                );
             }
         }
         Ok(())
     }
 
     fn judge_undo(&self, block: BlockRef) -> Result<(), Halt> {
-        let stays = self.store.finalized.is_some_and(|height| block.height <= height);
+        let stays = self
+            .store
+            .finalized
+            .is_some_and(|height| block.height <= height);
         ensure!(!stays, "{block} is undone and was final");
         ensure!(
             self.another_was_seen(block.height.0),
@@ -127,7 +151,10 @@ impl Run {
         }
         let not_retracted = |deposit: &&Deposit| deposit.state != DepositState::Retracted;
         let deposits = self.store.deposits.values().filter(not_retracted).count();
-        ensure!(deposits == live, "{deposits} live deposits of {live} movements");
+        ensure!(
+            deposits == live,
+            "{deposits} live deposits of {live} movements"
+        );
         let wallets = sums.keys().chain(self.store.spent.keys());
         let wallets: std::collections::BTreeSet<_> = wallets.copied().collect();
         for key in wallets {
@@ -136,7 +163,10 @@ impl Run {
         }
         for (name, account) in &self.store.accounts {
             let known = sums.contains_key(&(name.0, name.1.expect("a wallet's")));
-            ensure!(known || empty(&account.head.balance, name.2) || self.has_spent(name.0, name.1), "{name:?} holds what no chain shows");
+            ensure!(
+                known || empty(&account.head.balance, name.2) || self.has_spent(name.0, name.1),
+                "{name:?} holds what no chain shows"
+            );
         }
         self.check_balanced()?;
         if last {
@@ -154,45 +184,96 @@ impl Run {
         DepositId::of(self.network.id, &movement.id, &movement.to)
     }
 
-    fn check_deposit(&self, movement: &Movement, block: BlockRef, sums: &mut Sums, last: bool) -> Result<(), Halt> {
+    fn check_deposit(
+        &self,
+        movement: &Movement,
+        block: BlockRef,
+        sums: &mut Sums,
+        last: bool,
+    ) -> Result<(), Halt> {
         use DepositState::{Confirmed, Detected, Finalized, Held, Rejected, Retracted};
         let id = self.deposit_id(movement);
         let Some(deposit) = self.store.deposits.get(&id) else {
-            return Err(Halt::Wrong(format!("no deposit for {} at {block}", movement.id)));
+            return Err(Halt::Wrong(format!(
+                "no deposit for {} at {block}",
+                movement.id
+            )));
         };
-        ensure!(deposit.block == block, "{id} is in {}, not in {block}", deposit.block);
+        ensure!(
+            deposit.block == block,
+            "{id} is in {}, not in {block}",
+            deposit.block
+        );
         ensure!(deposit.asset == movement.asset, "{id} is of another asset");
         ensure!(deposit.from == movement.from, "{id} is from somebody else");
         let gained = movement.gained_units;
-        let uncountable = deposit.state == Rejected && deposit.units.is_zero() && world::is_boundless(movement.asset);
-        ensure!(uncountable || deposit.units == gained, "{id} has {} units, not {gained}", deposit.units);
+        let uncountable = deposit.state == Rejected
+            && deposit.units.is_zero()
+            && world::is_boundless(movement.asset);
+        ensure!(
+            uncountable || deposit.units == gained,
+            "{id} has {} units, not {gained}",
+            deposit.units
+        );
         let units = wide(deposit.units);
         match deposit.state {
             Detected => sums.pending += units,
             Confirmed | Finalized => sums.credited += units,
             Held | Rejected => sums.shelved += units,
-            Retracted => return Err(Halt::Wrong(format!("{id} is retracted, its block {block} is there"))),
-        }
-        let decision = self.store.decisions.get(&(id, deposit.inclusion)).copied();
-        let expected = match (verdict(movement), decision) {
-            _ if gained.is_zero() || uncountable => deposit.state == Rejected,
-            (Verdict::Reject(_), _) | (Verdict::Hold(_), Some(Decision::Rejected)) => deposit.state == Rejected,
-            (Verdict::Hold(_), None) => deposit.state == Held,
-            (Verdict::Hold(_), Some(Decision::Released)) => matches!(deposit.state, Confirmed | Finalized),
-            (Verdict::Credit, _) if last => {
-                let tip = self.store.tip().map_or(block.height, |tip| tip.height);
-                let old = block.height.confirmations_at(tip) >= self.settings.confirmations;
-                matches!(deposit.state, Confirmed | Finalized) == old
+            Retracted => {
+                return Err(Halt::Wrong(format!(
+                    "{id} is retracted, its block {block} is there"
+                )));
             }
-            (Verdict::Credit, _) => matches!(deposit.state, Detected | Confirmed | Finalized),
-        };
-        ensure!(expected, "{id} is {}, decided {decision:?}", deposit.state);
-        let settled = self.store.finalized.is_some_and(|height| block.height <= height);
-        ensure!(!last || !settled || deposit.state != Confirmed, "{id} is not finalized");
+        }
+        ensure!(
+            self.is_decided(deposit, movement, uncountable, last),
+            "{id} is {} and should not be",
+            deposit.state
+        );
+        let settled = self
+            .store
+            .finalized
+            .is_some_and(|height| block.height <= height);
+        ensure!(
+            !last || !settled || deposit.state != Confirmed,
+            "{id} is not finalized"
+        );
         // What two people lifted was final once.
         let once = self.report.frozen > 0;
-        ensure!(!last || settled || once || deposit.state != Finalized, "{id} is finalized too early");
+        ensure!(
+            !last || settled || once || deposit.state != Finalized,
+            "{id} is finalized too early"
+        );
         Ok(())
+    }
+
+    /// Whether its state is what the rules, the people and its age make of it.
+    fn is_decided(
+        &self,
+        deposit: &Deposit,
+        movement: &Movement,
+        uncountable: bool,
+        last: bool,
+    ) -> bool {
+        use DepositState::{Confirmed, Detected, Finalized, Held, Rejected};
+        let id = (deposit.id, deposit.inclusion);
+        let decision = self.store.decisions.get(&id).copied();
+        let credited = matches!(deposit.state, Confirmed | Finalized);
+        match (verdict(movement), decision) {
+            _ if movement.gained_units.is_zero() || uncountable => deposit.state == Rejected,
+            (Verdict::Reject(_), _) | (Verdict::Hold(_), Some(Decision::Rejected)) => {
+                deposit.state == Rejected
+            }
+            (Verdict::Hold(_), None) => deposit.state == Held,
+            (Verdict::Hold(_), Some(Decision::Released)) => credited,
+            (Verdict::Credit, _) if last => {
+                let height = deposit.block.height;
+                let tip = self.store.tip().map_or(height, |tip| tip.height);
+                credited == (height.confirmations_at(tip) >= self.settings.confirmations)
+            }
+            (Verdict::Credit, _) => credited || deposit.state == Detected,
+        }
     }
 
     fn balance(&self, asset: AssetId, wallet: WalletId, kind: AccountKind) -> Balance {
@@ -207,25 +288,55 @@ impl Run {
         let (out, given, held) = (wide(out), wide(given), wide(held));
         let custody = of(AccountKind::Custody);
         let posted = net(custody.posted_debits, custody.posted_credits);
-        ensure!(posted.is(sums.credited + sums.shelved, U512::ZERO), "{key:?} custody posted {posted:?}, chain {sums:?}");
+        ensure!(
+            posted.is(sums.credited + sums.shelved, U512::ZERO),
+            "{key:?} custody posted {posted:?}, chain {sums:?}"
+        );
         let pending = net(custody.pending_debits, custody.pending_credits);
-        ensure!(pending.is(sums.pending, U512::ZERO), "{key:?} custody pending {pending:?}, chain {sums:?}");
+        ensure!(
+            pending.is(sums.pending, U512::ZERO),
+            "{key:?} custody pending {pending:?}, chain {sums:?}"
+        );
         let due = of(AccountKind::ReversalDue);
         let owed = net(due.posted_debits, due.posted_credits);
         ensure!(owed.1.is_zero(), "{key:?} is owed by us: {owed:?}");
         let customer = of(AccountKind::Customer);
         let has = net(customer.posted_credits, customer.posted_debits);
-        ensure!(has.is(sums.credited + given + owed.0, out), "{key:?} customer {has:?}, chain {sums:?}, spent {out}, given {given}, due {owed:?}");
-        ensure!(wide(customer.pending_credits) == sums.pending, "{key:?} customer pending");
-        ensure!(wide(customer.pending_debits) == held, "{key:?} customer held");
-        ensure!(has.1.is_zero() && has.0 >= held, "{key:?} customer overdrawn: {has:?} held {held}");
-        ensure!(owed.0.is_zero() || has.0 == held, "{key:?} owes {owed:?} and could spend {has:?} less {held}");
+        ensure!(
+            has.is(sums.credited + given + owed.0, out),
+            "{key:?} customer {has:?}, chain {sums:?}, spent {out}, given {given}, due {owed:?}"
+        );
+        ensure!(
+            wide(customer.pending_credits) == sums.pending,
+            "{key:?} customer pending"
+        );
+        ensure!(
+            wide(customer.pending_debits) == held,
+            "{key:?} customer held"
+        );
+        ensure!(
+            has.1.is_zero() && has.0 >= held,
+            "{key:?} customer overdrawn: {has:?} held {held}"
+        );
+        ensure!(
+            owed.0.is_zero() || has.0 == held,
+            "{key:?} owes {owed:?} and could spend {has:?} less {held}"
+        );
         let suspense = of(AccountKind::Suspense);
         let lies = net(suspense.posted_credits, suspense.posted_debits);
-        ensure!(lies.is(sums.shelved, given), "{key:?} suspense {lies:?}, chain {sums:?}, given {given}");
+        ensure!(
+            lies.is(sums.shelved, given),
+            "{key:?} suspense {lies:?}, chain {sums:?}, given {given}"
+        );
         let holding = of(AccountKind::Holding);
-        ensure!(net(holding.posted_credits, holding.posted_debits).is(out, U512::ZERO), "{key:?} holding");
-        ensure!(wide(holding.pending_credits) == held, "{key:?} holding held");
+        ensure!(
+            net(holding.posted_credits, holding.posted_debits).is(out, U512::ZERO),
+            "{key:?} holding"
+        );
+        ensure!(
+            wide(holding.pending_credits) == held,
+            "{key:?} holding held"
+        );
         Ok(())
     }
 
@@ -241,7 +352,10 @@ impl Run {
             total[3] += wide(balance.pending_credits);
         }
         for (asset, [debits, credits, pending_debits, pending_credits]) in totals {
-            ensure!(debits == credits && pending_debits == pending_credits, "{asset} does not balance");
+            ensure!(
+                debits == credits && pending_debits == pending_credits,
+                "{asset} does not balance"
+            );
         }
         Ok(())
     }
@@ -250,24 +364,50 @@ impl Run {
     fn check_entries(&self) -> Result<(), Halt> {
         let mut entries = 0;
         for (name, account) in &self.store.accounts {
-            let balance = folded(account).ok_or_else(|| Halt::Wrong(format!("{name:?} has entries that do not follow")))?;
-            ensure!(balance == account.head.balance, "{name:?} has another balance than its entries");
+            let balance = folded(account)
+                .ok_or_else(|| Halt::Wrong(format!("{name:?} has entries that do not follow")))?;
+            ensure!(
+                balance == account.head.balance,
+                "{name:?} has another balance than its entries"
+            );
             entries += account.entries.len();
         }
-        ensure!(entries == self.entries, "{entries} entries are left of {}", self.entries);
+        ensure!(
+            entries == self.entries,
+            "{entries} entries are left of {}",
+            self.entries
+        );
         Ok(())
     }
 
     /// Our blocks are the chain, from the first height on.
     fn check_end(&self) -> Result<(), Halt> {
-        let tip = self.store.tip().ok_or_else(|| Halt::Wrong("nothing was taken".to_owned()))?;
+        let tip = self
+            .store
+            .tip()
+            .ok_or_else(|| Halt::Wrong("nothing was taken".to_owned()))?;
         let head = &self.world.blocks[self.world.tip];
-        ensure!(tip == head.observed.block, "the tip is {tip}, the chain's {}", head.observed.block);
+        ensure!(
+            tip == head.observed.block,
+            "the tip is {tip}, the chain's {}",
+            head.observed.block
+        );
         let mut expected = head.height() + 1 - self.settings.start.0;
         let mut at = Some(self.world.tip);
-        while let Some(block) = at.map(|at| &self.world.blocks[at]).filter(|b| b.height() >= self.settings.start.0) {
-            let ours = self.store.blocks.get(&block.height()).map(|stored| stored.block.hash);
-            ensure!(ours == Some(block.hash()), "height {} is not the chain's", block.height());
+        while let Some(block) = at
+            .map(|at| &self.world.blocks[at])
+            .filter(|b| b.height() >= self.settings.start.0)
+        {
+            let ours = self
+                .store
+                .blocks
+                .get(&block.height())
+                .map(|stored| stored.block.hash);
+            ensure!(
+                ours == Some(block.hash()),
+                "height {} is not the chain's",
+                block.height()
+            );
             at = block.parent;
             expected -= 1;
         }
@@ -277,7 +417,10 @@ impl Run {
             Finality::Tag => self.settings.tag_depth,
         };
         let finalized = self.store.finalized.map(|height| height.0);
-        ensure!(finalized >= tip.height.0.checked_sub(behind), "final is {finalized:?} at {tip}");
+        ensure!(
+            finalized >= tip.height.0.checked_sub(behind),
+            "final is {finalized:?} at {tip}"
+        );
         Ok(())
     }
 }

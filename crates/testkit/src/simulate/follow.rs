@@ -57,7 +57,11 @@ impl Run {
     }
 
     fn quorum(&self) -> usize {
-        if self.has(Defect::QuorumOfOne) { 1 } else { self.nodes.quorum }
+        if self.has(Defect::QuorumOfOne) {
+            1
+        } else {
+            self.nodes.quorum
+        }
     }
 
     fn believed_final(&self) -> Option<BlockHeight> {
@@ -85,7 +89,11 @@ impl Run {
         self.change_between();
         let ours = self.store.blocks[&height.0].block.hash;
         let quorum = self.quorum();
-        match self.nodes.agreed_hash(&self.world, height, quorum).flatten() {
+        match self
+            .nodes
+            .agreed_hash(&self.world, height, quorum)
+            .flatten()
+        {
             Some(hash) if hash == ours => Agreement::Same,
             Some(_) => Agreement::Other,
             None if self.has(Defect::UndoOnSilence) => Agreement::Other,
@@ -99,7 +107,11 @@ impl Run {
         }
         self.change_between();
         let quorum = self.quorum();
-        let Some(hash) = self.nodes.agreed_hash(&self.world, height, quorum).flatten() else {
+        let Some(hash) = self
+            .nodes
+            .agreed_hash(&self.world, height, quorum)
+            .flatten()
+        else {
             return Ok(Followed::Waiting);
         };
         self.change_between();
@@ -125,14 +137,19 @@ impl Run {
         };
         let known = self.known(&mut block);
         let open = self.open();
-        let ours = block.movements.iter().filter_map(|m| owner(m, watched).map(|wallet| (m, wallet)));
+        let ours = block
+            .movements
+            .iter()
+            .filter_map(|m| owner(m, watched).map(|wallet| (m, wallet)));
         let touched = ours.flat_map(|(movement, wallet)| self.accounts_of(movement.asset, wallet));
         let mut accounts: Vec<AccountKey> = touched.collect();
         accounts.extend(open.iter().flat_map(Deposit::accounts));
         if self.has(Defect::ForgetHead) {
             accounts.retain(|account| account.kind != AccountKind::Suspense);
         }
-        let mut book = self.store.open_book(accounts, open.iter().map(Deposit::pending_id));
+        let mut book = self
+            .store
+            .open_book(accounts, open.iter().map(Deposit::pending_id));
         let place = Place {
             organization: self.organization,
             network: self.network.id,
@@ -141,8 +158,15 @@ impl Run {
         let credit_all = self.has(Defect::IgnoreMinimum);
         let attribute = |movement: &Movement| {
             let wallet = owner(movement, watched)?;
-            let verdict = if credit_all { Verdict::Credit } else { verdict(movement) };
-            Some(Attribution { wallet: world::wallet(wallet), verdict })
+            let verdict = if credit_all {
+                Verdict::Credit
+            } else {
+                verdict(movement)
+            };
+            Some(Attribution {
+                wallet: world::wallet(wallet),
+                verdict,
+            })
         };
         let mut change = include(place, &block, known, &attribute, &mut book)
             .map_err(|error| Halt::Wrong(format!("include: {error}")))?;
@@ -156,7 +180,10 @@ impl Run {
         }
         self.commit(Commit {
             what: "block",
-            block: Some(BlockChange::Take(StoredBlock { block: block.block, parent: block.parent })),
+            block: Some(BlockChange::Take(StoredBlock {
+                block: block.block,
+                parent: block.parent,
+            })),
             finalized: Some(finalized),
             deposits: change.deposits,
             posted: change.posted,
@@ -187,14 +214,19 @@ impl Run {
 
     fn open(&self) -> Vec<Deposit> {
         let open = |deposit: &&Deposit| {
-            matches!(deposit.state, DepositState::Detected | DepositState::Confirmed)
+            matches!(
+                deposit.state,
+                DepositState::Detected | DepositState::Confirmed
+            )
         };
         self.store.deposits.values().filter(open).cloned().collect()
     }
 
     fn final_after(&self, tip: BlockHeight, head: BlockHeight) -> Option<BlockHeight> {
         let tag = head.0.checked_sub(self.settings.tag_depth).map(BlockHeight);
-        let before = (!self.has(Defect::FinalityFalls)).then_some(self.store.finalized).flatten();
+        let before = (!self.has(Defect::FinalityFalls))
+            .then_some(self.store.finalized)
+            .flatten();
         finalized(self.settings.finality, tip, tag, before)
     }
 
@@ -230,7 +262,8 @@ impl Run {
             finalized,
         };
         let breaks = !self.has(Defect::IgnoreBreaker);
-        let may_credit = |deposit: &Deposit| !(breaks && self.store.tripped.contains(&deposit.asset));
+        let may_credit =
+            |deposit: &Deposit| !(breaks && self.store.tripped.contains(&deposit.asset));
         mature(deposits, age, &may_credit, self.now_ms, book)
             .map_err(|error| Halt::Wrong(format!("mature: {error}")))
     }
@@ -258,10 +291,14 @@ impl Run {
         match self.defect {
             Some(Defect::SkipUndo) => change = Change::default(),
             Some(Defect::ForgetVoid) => {
-                change.posted.retain(|posted| !matches!(posted.transaction.phase, Phase::Void { .. }));
+                change
+                    .posted
+                    .retain(|posted| !matches!(posted.transaction.phase, Phase::Void { .. }));
             }
             Some(Defect::ReversalWithoutDebt) => {
-                change.posted.retain(|p| !p.transaction.source.id.ends_with("reversed_spent"));
+                change
+                    .posted
+                    .retain(|p| !p.transaction.source.id.ends_with("reversed_spent"));
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! A whole life of a network in one number: chains that branch and reorganize, nodes that lag, fall silent and lie,
 //! crashes between any two steps, customers who spend and operators who decide; and after every commit a judge.
 //!
-//! It drives the functions that the platform drives (`domain::sync`, `domain::deposit`, `domain::ledger`) over a store
+//! It drives the functions that the platform drives (`domain::sync`, `domain::deposit`, `domain::ledger`, `nodes::quorum`) over a store
 //! in memory with the database's constraints, and knows the truth that the platform can only ask for. The judge
 //! computes from the chain alone what the ledger must say, without the ledger's own code.
 //!
@@ -17,7 +17,6 @@ mod defect;
 mod follow;
 mod nodes;
 mod people;
-mod quorum;
 mod random;
 mod store;
 #[cfg(test)]
@@ -112,15 +111,35 @@ struct Run {
 
 /// One run. `told`: its story is kept, and everything is judged after every commit instead of now and then.
 pub fn run(seed: u64, defect: Option<Defect>, told: bool) -> Result<Report, Box<Failure>> {
+    run_and_tell(seed, defect, told).0
+}
+
+/// One run without a defect, and the end of its story if it is `told`; a failure has its own.
+#[must_use]
+pub fn tell(seed: u64, told: bool) -> (Result<Report, Box<Failure>>, Vec<String>) {
+    run_and_tell(seed, None, told)
+}
+
+fn run_and_tell(
+    seed: u64,
+    defect: Option<Defect>,
+    told: bool,
+) -> (Result<Report, Box<Failure>>, Vec<String>) {
     let mut run = Run::new(seed, defect, told);
     match run.live() {
-        Ok(()) => Ok(run.finish()),
-        Err(what) => Err(Box::new(Failure {
-            seed,
-            step: run.report.commits,
-            what,
-            story: run.trace.lines(),
-        })),
+        Ok(()) => {
+            let story = run.trace.lines();
+            (Ok(run.finish()), story)
+        }
+        Err(what) => {
+            let failure = Failure {
+                seed,
+                step: run.report.commits,
+                what,
+                story: run.trace.lines(),
+            };
+            (Err(Box::new(failure)), Vec::new())
+        }
     }
 }
 
@@ -129,7 +148,11 @@ impl Run {
         let mut random = Random::new(seed);
         let settings = Settings::draw(&mut random);
         let mut world = World::new(&mut random);
-        let height = if settings.deepest > 20 { random.between(60, 100) } else { random.between(3, 25) };
+        let height = if settings.deepest > 20 {
+            random.between(60, 100)
+        } else {
+            random.between(3, 25)
+        };
         let organization = OrganizationId::from_bytes([1; 16]);
         world.grow(height, &mut random);
         Self {
@@ -180,7 +203,8 @@ impl Run {
     fn change_chain(&mut self) {
         if self.random.permille(350) {
             self.world.flip(&mut self.random);
-            self.trace.note(|| "the chain is another one of its branches".to_owned());
+            self.trace
+                .note(|| "the chain is another one of its branches".to_owned());
             return;
         }
         let deep = self.random.permille(150);
@@ -188,7 +212,8 @@ impl Run {
         let depth = self.random.between(1, most);
         let count = self.random.below(depth + 4);
         self.world.reorganize(depth, count, &mut self.random);
-        self.trace.note(|| format!("reorganized: {depth} blocks go, {count} come"));
+        self.trace
+            .note(|| format!("reorganized: {depth} blocks go, {count} come"));
     }
 
     /// Does something that a crash may cut short.
@@ -209,7 +234,9 @@ impl Run {
         self.nodes.heal();
         self.store.tripped.clear();
         let ours = self.store.tip().map_or(0, |tip| tip.height.0);
-        let ahead = ours.max(self.settings.start.0).saturating_sub(self.world.head(self.world.tip));
+        let ahead = ours
+            .max(self.settings.start.0)
+            .saturating_sub(self.world.head(self.world.tip));
         let count = ahead + self.settings.confirmations + 1;
         self.world.grow(count, &mut self.random);
         self.settled = true;
@@ -252,7 +279,11 @@ impl Run {
             }
         }
         self.store.commit(&commit).map_err(Halt::Wrong)?;
-        self.entries += commit.posted.iter().map(|posted| posted.entries.len()).sum::<usize>();
+        self.entries += commit
+            .posted
+            .iter()
+            .map(|posted| posted.entries.len())
+            .sum::<usize>();
         self.report.commits += 1;
         self.report.undone += u64::from(commit.what == "undo");
         self.trace.commit(&commit, &self.store);
@@ -274,7 +305,11 @@ impl Run {
 impl Settings {
     fn draw(random: &mut Random) -> Self {
         let confirmations = random.between(1, 6);
-        let deepest = if random.permille(120) { 64 } else { random.between(3, 16) };
+        let deepest = if random.permille(120) {
+            64
+        } else {
+            random.between(3, 16)
+        };
         let depths = [0, 3, 10, 70].map(|more| confirmations + more);
         let depth = u32::try_from(depths[random.index(4)]).expect("small");
         let tag = random.permille(300);
@@ -348,7 +383,10 @@ pub fn run_all(seeds: std::ops::Range<u64>, defect: Option<Defect>, threads: usi
                     if result.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }
-                    summary.lock().unwrap_or_else(PoisonError::into_inner).add(result);
+                    summary
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .add(result);
                 }
             });
         }
@@ -369,7 +407,11 @@ impl Summary {
             Ok(report) => self.total.add(&report),
             Err(failure) => {
                 // The lowest one, so that the answer does not depend on which thread was faster.
-                if self.failure.as_ref().is_none_or(|other| other.seed > failure.seed) {
+                if self
+                    .failure
+                    .as_ref()
+                    .is_none_or(|other| other.seed > failure.seed)
+                {
                     self.failure = Some(failure);
                 }
             }

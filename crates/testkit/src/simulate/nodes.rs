@@ -2,9 +2,9 @@
 
 use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
 use coffer_domain::movement::ObservedBlock;
+use coffer_nodes::quorum;
 use ruint::aliases::U256;
 
-use super::quorum;
 use super::random::Random;
 use super::world::{World, verifies};
 
@@ -126,9 +126,9 @@ impl Nodes {
     /// The highest height that `quorum` nodes have reached.
     pub(super) fn agreed_head(&self, world: &World, quorum: usize) -> Option<BlockHeight> {
         let heads: Vec<_> = (0..self.conducts.len())
-            .map(|node| self.says_head(node, world).map(BlockHeight))
+            .filter_map(|node| self.says_head(node, world).map(BlockHeight))
             .collect();
-        quorum::agreed_height(&heads, quorum)
+        quorum::reached(quorum, &heads)
     }
 
     /// `None` when no quorum agrees, `Some(None)` when it agrees that there is no such block.
@@ -139,10 +139,12 @@ impl Nodes {
         quorum: usize,
     ) -> Option<Option<BlockHash>> {
         let answers: Vec<_> = (0..self.conducts.len())
-            .map(|node| self.says_hash(node, world, height.0))
+            .filter_map(|node| self.says_hash(node, world, height.0))
             .collect();
-        self.last = world.at(world.tip, height.0).map(|at| world.blocks[at].hash());
-        quorum::agreed(&answers, quorum)
+        self.last = world
+            .at(world.tip, height.0)
+            .map(|at| world.blocks[at].hash());
+        quorum::agreed(quorum, &answers).copied()
     }
 
     fn says_hash(&self, node: usize, world: &World, height: u64) -> Option<Option<BlockHash>> {

@@ -109,18 +109,33 @@ impl Run {
         let transaction = Transaction {
             organization: self.organization,
             source: self.source(SourceKind::Hold, "hold"),
-            phase: if at_once { Phase::Posted } else { Phase::Pending },
+            phase: if at_once {
+                Phase::Posted
+            } else {
+                Phase::Pending
+            },
             legs: moves(customer, holding, units),
         };
         let posted = post(&mut book, transaction)?;
-        let mut spent = self.store.spent.get(&(asset, wallet)).copied().unwrap_or_default();
+        let mut spent = self
+            .store
+            .spent
+            .get(&(asset, wallet))
+            .copied()
+            .unwrap_or_default();
         let hold = (!at_once).then_some(Hold {
             id: posted.id,
             customer,
             units,
         });
-        let sum = if at_once { &mut spent.out } else { &mut spent.held };
-        *sum = sum.checked_add(units).ok_or_else(|| Halt::Wrong("spent too much".to_owned()))?;
+        let sum = if at_once {
+            &mut spent.out
+        } else {
+            &mut spent.held
+        };
+        *sum = sum
+            .checked_add(units)
+            .ok_or_else(|| Halt::Wrong("spent too much".to_owned()))?;
         self.commit(Commit {
             what: "spend",
             posted: vec![posted],
@@ -134,7 +149,10 @@ impl Run {
         let Some(hold) = self.random.pick(&self.store.holds).cloned() else {
             return Ok(());
         };
-        let (asset, wallet) = (hold.customer.asset, hold.customer.wallet.expect("a wallet's"));
+        let (asset, wallet) = (
+            hold.customer.asset,
+            hold.customer.wallet.expect("a wallet's"),
+        );
         let mut book = self.book_of(asset, wallet, &[hold.id]);
         let release = self.random.permille(500);
         let resolution = Transaction {
@@ -149,7 +167,12 @@ impl Run {
         };
         let mut posted = vec![post(&mut book, resolution)?];
         posted.extend(self.pay_debt(&mut book, &hold.customer)?);
-        let mut spent = self.store.spent.get(&(asset, wallet)).copied().unwrap_or_default();
+        let mut spent = self
+            .store
+            .spent
+            .get(&(asset, wallet))
+            .copied()
+            .unwrap_or_default();
         spent.held -= hold.units;
         if !release {
             spent.out += hold.units;
@@ -194,10 +217,16 @@ impl Run {
             let funds = funds(&book, &deposit);
             (deposit.release(funds, self.now_ms), Decision::Released)
         } else {
-            (deposit.reject("refused".to_owned(), self.now_ms), Decision::Rejected)
+            (
+                deposit.reject("refused".to_owned(), self.now_ms),
+                Decision::Rejected,
+            )
         };
         let outcome = outcome.map_err(|error| Halt::Wrong(error.to_string()))?;
-        let posted = outcome.postings.into_iter().map(|transaction| post(&mut book, transaction));
+        let posted = outcome
+            .postings
+            .into_iter()
+            .map(|transaction| post(&mut book, transaction));
         let mut posted: Vec<Posted> = match posted.collect() {
             // People may have given it away out of suspense, or it is more than the account can count.
             Err(_) => return Ok(()),
@@ -237,7 +266,12 @@ impl Run {
         };
         let mut posted = vec![given];
         posted.extend(self.pay_debt(&mut book, &customer)?);
-        let mut spent = self.store.spent.get(&(asset, wallet)).copied().unwrap_or_default();
+        let mut spent = self
+            .store
+            .spent
+            .get(&(asset, wallet))
+            .copied()
+            .unwrap_or_default();
         spent.given += units;
         self.commit(Commit {
             what: "adjust",
@@ -264,7 +298,11 @@ impl Run {
         let person = self.random.below(3);
         let by = ApiKeyId::from_bytes([u8::try_from(person).expect("small") + 1; 16]);
         self.point("before resume")?;
-        match self.network.clone().apply(NetworkEvent::Resume { by }, None) {
+        match self
+            .network
+            .clone()
+            .apply(NetworkEvent::Resume { by }, None)
+        {
             Ok(network) => self.network = network,
             Err(NetworkTransitionError::SamePerson) => return Ok(()),
             Err(error) => return Err(Halt::Wrong(error.to_string())),
@@ -279,19 +317,27 @@ impl Run {
         self.votes.sort_unstable();
         self.votes.dedup();
         if self.votes.len() < 2 {
-            return Err(Halt::Wrong("one person resumed a frozen network".to_owned()));
+            return Err(Halt::Wrong(
+                "one person resumed a frozen network".to_owned(),
+            ));
         }
         self.store.finalized = None;
-        self.trace.note(|| "two people resumed the network".to_owned());
+        self.trace
+            .note(|| "two people resumed the network".to_owned());
         Ok(())
     }
 }
 
 fn moves(debit: AccountKey, credit: AccountKey, units: U256) -> Vec<Leg> {
-    let leg = |account, side| Leg { account, side, units };
+    let leg = |account, side| Leg {
+        account,
+        side,
+        units,
+    };
     vec![leg(debit, Side::Debit), leg(credit, Side::Credit)]
 }
 
 fn post(book: &mut Book, transaction: Transaction) -> Result<Posted, Halt> {
-    book.post(transaction).map_err(|error| Halt::Wrong(format!("refused: {error}")))
+    book.post(transaction)
+        .map_err(|error| Halt::Wrong(format!("refused: {error}")))
 }

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
 use coffer_domain::deposit::Deposit;
 use coffer_domain::id::{AssetId, DepositId, LedgerTransactionId, WalletId};
-use coffer_domain::ledger::{
-    AccountKey, AccountKind, Book, Entry, Head, Leg, Phase, Posted,
-};
+use coffer_domain::ledger::{AccountKey, AccountKind, Book, Entry, Head, Leg, Phase, Posted};
 use ruint::aliases::U256;
 
 /// Which account, in an order of its own, so that a run is the same twice.
@@ -132,7 +130,11 @@ impl Store {
                 }
             }
             Some(BlockChange::Undo(block)) => {
-                if self.blocks.remove(&block.height.0).is_none_or(|had| had.block != block) {
+                if self
+                    .blocks
+                    .remove(&block.height.0)
+                    .is_none_or(|had| had.block != block)
+                {
                     return Err(format!("{block} is undone and was not there"));
                 }
             }
@@ -141,8 +143,14 @@ impl Store {
         if let Some(finalized) = commit.finalized {
             self.finalized = finalized;
         }
-        commit.deposits.iter().try_for_each(|deposit| self.put(deposit))?;
-        commit.posted.iter().try_for_each(|posted| self.post(posted))?;
+        commit
+            .deposits
+            .iter()
+            .try_for_each(|deposit| self.put(deposit))?;
+        commit
+            .posted
+            .iter()
+            .try_for_each(|posted| self.post(posted))?;
         if let Some((id, decision)) = commit.decision {
             self.decisions.insert(id, decision);
         }
@@ -159,7 +167,10 @@ impl Store {
         let before = self.deposits.insert(deposit.id, deposit.clone());
         let had = before.map_or(0, |before| before.version);
         if deposit.version != had + 1 {
-            return Err(format!("{} has version {had}, not {}", deposit.id, deposit.version));
+            return Err(format!(
+                "{} has version {had}, not {}",
+                deposit.id, deposit.version
+            ));
         }
         Ok(())
     }
@@ -175,7 +186,8 @@ impl Store {
             self.pending.remove(&of);
         }
         if posted.transaction.phase == Phase::Pending {
-            self.pending.insert(posted.id, posted.transaction.legs.clone());
+            self.pending
+                .insert(posted.id, posted.transaction.legs.clone());
         }
         self.transactions.push(posted.id);
         for entry in &posted.entries {
@@ -183,7 +195,10 @@ impl Store {
             self.keys.insert(name, entry.account);
             let account = self.accounts.entry(name).or_default();
             if entry.version != account.head.version + 1 {
-                return Err(format!("{name:?} has version {}, not {}", account.head.version, entry.version));
+                return Err(format!(
+                    "{name:?} has version {}, not {}",
+                    account.head.version, entry.version
+                ));
             }
             account.head = Head {
                 version: entry.version,

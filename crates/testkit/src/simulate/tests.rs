@@ -23,7 +23,10 @@ fn every_defect_is_found() {
     for defect in Defect::ALL {
         let found = (0..400).find_map(|seed| run(seed, Some(defect), false).err());
         let failure = found.unwrap_or_else(|| panic!("{defect:?} is not found in 400 seeds"));
-        println!("{defect:?}: seed {}, step {}: {}", failure.seed, failure.step, failure.what);
+        println!(
+            "{defect:?}: seed {}, step {}: {}",
+            failure.seed, failure.step, failure.what
+        );
         assert_eq!(run(failure.seed, Some(defect), false), Err(failure));
     }
 }

@@ -89,7 +89,10 @@ fn line(commit: &Commit, store: &Store) -> String {
         ));
     }
     for posted in &commit.posted {
-        let units = posted.entries.first().map_or_else(Default::default, |entry| entry.units);
+        let units = posted
+            .entries
+            .first()
+            .map_or_else(Default::default, |entry| entry.units);
         let source = &posted.transaction.source;
         line.push_str(&format!("\n    posted {} {units}", source.id));
     }

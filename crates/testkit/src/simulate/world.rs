@@ -182,7 +182,11 @@ impl World {
             return (numbers, movements);
         }
         for _ in 0..[0, 0, 1, 1, 2][random.index(5)] {
-            let again = self.transactions.len().checked_sub(1).filter(|_| random.permille(600));
+            let again = self
+                .transactions
+                .len()
+                .checked_sub(1)
+                .filter(|_| random.permille(600));
             let number = match again {
                 Some(last) => last - random.index(self.transactions.len().min(40)),
                 None => self.new_transaction(random),
@@ -223,12 +227,22 @@ impl World {
         } else {
             U256::from(random.between(0, 100))
         };
-        let fee = if random.permille(200) { U256::from(random.below(10)) } else { U256::ZERO };
-        let to = if random.permille(100) { stranger() } else { address(random.below(self.issued)) };
+        let fee = if random.permille(200) {
+            U256::from(random.below(10))
+        } else {
+            U256::ZERO
+        };
+        let to = if random.permille(100) {
+            stranger()
+        } else {
+            address(random.below(self.issued))
+        };
         Movement {
             id: MovementId { transaction, part },
             asset: asset(number),
-            from: random.permille(500).then(|| address(1 << 40 | random.below(8))),
+            from: random
+                .permille(500)
+                .then(|| address(1 << 40 | random.below(8))),
             to,
             face_units: face,
             gained_units: face.saturating_sub(fee),
@@ -242,7 +256,11 @@ impl World {
         }
         for movement in &mut movements {
             let other = self.movement(movement.id.transaction, movement.id.part, random);
-            let to = if random.permille(500) { movement.to } else { other.to };
+            let to = if random.permille(500) {
+                movement.to
+            } else {
+                other.to
+            };
             *movement = Movement { to, ..other };
         }
         movements
@@ -272,7 +290,9 @@ impl World {
     /// Liars agree on a branch of their own: every hash is right, the money is not there.
     pub(super) fn false_branch(&mut self, random: &mut Random) -> usize {
         let back = random.below(4).min(self.head(self.tip));
-        let mut tip = self.at(self.tip, self.head(self.tip) - back).expect("an ancestor");
+        let mut tip = self
+            .at(self.tip, self.head(self.tip) - back)
+            .expect("an ancestor");
         for _ in 0..=back + random.below(3) {
             let movements = if self.issued == 0 {
                 Vec::new()

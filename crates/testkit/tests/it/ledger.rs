@@ -22,10 +22,8 @@ on_both_engines!(
     organizations_do_not_see_each_other,
 );
 
-pub(crate) const ASSET: AssetId = asset(7);
-
-const fn asset(byte: u8) -> AssetId {
-    AssetId::from_bytes([byte; 16])
+fn asset() -> AssetId {
+    AssetId::from_bytes([7; 16])
 }
 
 pub(crate) fn wallet(number: u32) -> WalletId {
@@ -37,7 +35,7 @@ pub(crate) fn wallet(number: u32) -> WalletId {
 pub(crate) fn customer(caller: &Caller, number: u32) -> AccountKey {
     AccountKey {
         organization: caller.organization,
-        asset: ASSET,
+        asset: asset(),
         kind: AccountKind::Customer,
         wallet: Some(wallet(number)),
     }
@@ -52,7 +50,7 @@ pub(crate) async fn fund(platform: &Platform, caller: &Caller, number: u32, unit
 fn adjustment(number: u32, units: u64, reference: &str) -> NewAdjustment {
     NewAdjustment {
         reference: reference.to_owned(),
-        asset: ASSET,
+        asset: asset(),
         kind: AccountKind::Customer,
         wallet: Some(wallet(number)),
         side: Side::Credit,
@@ -97,7 +95,7 @@ fn executed(answer: Result<Answer<Recorded>, Error>) -> Recorded {
 fn hold(reference: &str, number: u32, units: u64) -> NewHold {
     NewHold {
         reference: reference.to_owned(),
-        asset: ASSET,
+        asset: asset(),
         wallet: wallet(number),
         units: U256::from(units),
     }

@@ -1,7 +1,7 @@
 //! The database's owner against the ledger: what is edited is refused when it is read, or found by verifying.
 
 use coffer_platform::ledger::AccountFilter;
-use coffer_platform::{Error, Platform};
+use coffer_platform::{Error, Level, Platform};
 use coffer_testkit::{Engine, Installation};
 
 use crate::ledger::{customer, fund, send};
@@ -276,21 +276,21 @@ fn cases(account: &str, other: &str) -> Vec<(&'static str, String, bool)> {
         (
             "the ledger's end",
             set("ledger_heads", "seq = seq - 1", "seq > 0"),
-            false,
+            true,
         ),
         (
             "the ledger's end gone",
             "DELETE FROM ledger_heads".to_owned(),
-            false,
+            true,
         ),
-        ("the ledger's end put back", back("ledger_heads"), false),
-        ("all put back", TABLES.map(back).join("; "), false),
+        ("the ledger's end put back", back("ledger_heads"), true),
+        ("all put back", TABLES.map(back).join("; "), true),
         (
             "all gone",
             TABLES
                 .map(|table| format!("DELETE FROM {table}"))
                 .join("; "),
-            false,
+            true,
         ),
     ]
 }
@@ -299,6 +299,7 @@ async fn what_is_edited_is_noticed(engine: Engine) {
     let mut scene = Scene::set(engine).await;
     assert_eq!(scene.noticed().await, (false, None));
     let caller = scene.installation.admin.clone();
+    assert_eq!(ledger_level(&scene.installation).await, Level::Unsafe);
     let account = scene.owner.bytes(customer(&caller, 1).id().as_bytes());
     let other = scene.owner.bytes(customer(&caller, 2).id().as_bytes());
     for (name, sql, on_reading) in cases(&account, &other) {
@@ -385,4 +386,13 @@ async fn the_database_refuses_changes_by_itself(engine: Engine) {
     }
     let report = platform.verify_ledger(caller).await.expect("verifies");
     assert_eq!(report.broken, None);
+    assert_eq!(ledger_level(&installation).await, Level::Ok);
+}
+
+/// What the doctor says about the ledger's triggers.
+async fn ledger_level(installation: &Installation) -> Level {
+    let findings = installation.platform.doctor(&installation.admin).await;
+    let findings = findings.expect("looks");
+    let found = findings.iter().find(|finding| finding.check == "ledger");
+    found.expect("is looked at").level
 }

@@ -7,6 +7,7 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod ledger_tamper;
+mod networks;
 mod organizations;
 mod pool;
 mod reconcile;

@@ -56,7 +56,10 @@ pub(crate) async fn add_asset(
 ) -> Result<Response, Problem> {
     let print = json_fingerprint(&network.to_string(), &body);
     if body.decimals > DECIMALS_MAX {
-        return Err(page::invalid("decimals", format_args!("at most {DECIMALS_MAX}")));
+        return Err(page::invalid(
+            "decimals",
+            format_args!("at most {DECIMALS_MAX}"),
+        ));
     }
     let minimum = body
         .deposit_minimum
@@ -78,7 +81,10 @@ pub(crate) async fn add_asset(
         rendered(StatusCode::CREATED, &view)
     };
     let once = once(&key, print, &render);
-    let answer = api.platform().add_asset(&caller, network, new, once).await?;
+    let answer = api
+        .platform()
+        .add_asset(&caller, network, new, once)
+        .await?;
     reply(answer, &render)
 }
 

@@ -58,8 +58,7 @@ pub(crate) async fn add_network(
         chain: page::parsed("chain", &body.chain)?,
         settings: SettingsBody::from(body).parsed()?,
     };
-    let render =
-        |network: &Network| rendered(StatusCode::CREATED, &NetworkView::from(network));
+    let render = |network: &Network| rendered(StatusCode::CREATED, &NetworkView::from(network));
     let once = once(&key, print, &render);
     let answer = api.platform().add_network(&caller, new, once).await?;
     reply(answer, &render)

@@ -3,9 +3,12 @@
 //! A node's URL is shown as it was given: `{secret:NAME}` stays a name here and everywhere.
 
 mod add;
+mod blocks;
 mod list;
 mod pause;
 mod reconcile;
+mod rescan;
+mod rescans;
 mod resume;
 mod set;
 mod settings;
@@ -26,6 +29,9 @@ pub(super) fn routes(routes: Routes) -> Routes {
     let routes = set::route(routes);
     let routes = pause::route(routes);
     let routes = resume::route(routes);
+    let routes = rescan::route(routes);
+    let routes = rescans::route(routes);
+    let routes = blocks::route(routes);
     reconcile::route(routes)
 }
 

@@ -89,7 +89,10 @@ impl FinalityBody {
     fn parsed(&self) -> Result<Finality, Problem> {
         match (self.rule.as_str(), self.blocks.map(NonZeroU32::new)) {
             ("depth", Some(Some(blocks))) => Ok(Finality::Depth(blocks)),
-            ("depth", _) => Err(invalid("finality", "the rule depth needs blocks, at least 1")),
+            ("depth", _) => Err(invalid(
+                "finality",
+                "the rule depth needs blocks, at least 1",
+            )),
             ("tag", None) => Ok(Finality::Tag),
             ("tag", Some(_)) => Err(invalid("finality", "the rule tag has no blocks")),
             _ => Err(invalid("finality", "the rule is depth or tag")),

@@ -108,7 +108,11 @@ impl From<NetworkStatus> for StatusView {
             quorum: QuorumView {
                 needed: settings.quorum,
                 nodes: settings.nodes.len(),
-                healthy: status.nodes.iter().filter(|node| node.health > HEALTHY).count(),
+                healthy: status
+                    .nodes
+                    .iter()
+                    .filter(|node| node.health > HEALTHY)
+                    .count(),
             },
             network: NetworkView::from(&status.network),
             progress: status.progress.map(|progress| ProgressView {
@@ -143,7 +147,9 @@ pub(crate) async fn show_network(
     caller: Caller,
     PathId(id): PathId<NetworkId>,
 ) -> Result<Json<StatusView>, Problem> {
-    Ok(Json(api.platform().network_status(&caller, id).await?.into()))
+    Ok(Json(
+        api.platform().network_status(&caller, id).await?.into(),
+    ))
 }
 
 pub(super) fn route(routes: Routes) -> Routes {

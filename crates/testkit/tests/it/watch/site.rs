@@ -6,12 +6,12 @@ use std::sync::Arc;
 use coffer_domain::address::{AddressKind, AddressPayload};
 use coffer_domain::asset::{Asset, AssetName};
 use coffer_domain::deposit::{Deposit, DepositState};
-use coffer_domain::ledger::AccountKind;
+use coffer_domain::ledger::{AccountKind, Balance, Side};
 use coffer_domain::network::{Finality, Network, NetworkSettings, NodeUrl};
 use coffer_domain::wallet::Wallet;
 use coffer_platform::ledger::AccountFilter;
 use coffer_platform::{
-    Answer, DepositFilter, Error, Followed, NewAsset, NewNetwork, Platform,
+    Answer, DepositFilter, Error, Followed, NewAsset, NewNetwork, Platform, SourceFactory,
 };
 use coffer_testkit::{Engine, Installation};
 use ruint::aliases::U256;
@@ -61,7 +61,17 @@ impl Site {
 
     pub(super) async fn with(engine: Engine, settings: NetworkSettings) -> Self {
         let chain = FakeChain::new();
-        let installation = Installation::create_with(engine, Arc::new(chain.clone())).await;
+        let site = Self::over(engine, settings, Arc::new(chain.clone())).await;
+        Self { chain, ..site }
+    }
+
+    /// On whichever chain the factory opens.
+    pub(super) async fn over(
+        engine: Engine,
+        settings: NetworkSettings,
+        sources: Arc<dyn SourceFactory>,
+    ) -> Self {
+        let installation = Installation::create_with(engine, sources).await;
         let (platform, admin) = (&installation.platform, &installation.admin);
         without_pool(platform, admin, installation.vault).await;
         let new = NewNetwork {
@@ -74,7 +84,7 @@ impl Site {
         let coin = add_asset(platform, &installation, &network, (name, "ETH", 18)).await;
         Self {
             installation,
-            chain,
+            chain: FakeChain::default(),
             network,
             coin,
         }
@@ -141,27 +151,16 @@ impl Site {
             .ledger_accounts(admin, &filter, None, 1000)
             .await
             .expect("reads");
-        let sum = |side: fn(&coffer_domain::ledger::Balance) -> U256| {
-            accounts
-                .items
-                .iter()
-                .map(|account| side(&account.head.balance))
-                .fold(U256::ZERO, |sum, units| sum + units)
+        let sum = |of: &dyn Fn(&Balance) -> U256| {
+            let balances = accounts.items.iter().map(|account| of(&account.balance));
+            balances.fold(U256::ZERO, |sum, units| sum + units)
         };
         let normal = kind.normal_side();
-        let posted = sum(match normal {
-            coffer_domain::ledger::Side::Debit => |balance| {
-                balance.posted_debits - balance.posted_credits.min(balance.posted_debits)
-            },
-            coffer_domain::ledger::Side::Credit => |balance| {
-                balance.posted_credits - balance.posted_debits.min(balance.posted_credits)
-            },
-        });
-        let pending = sum(match normal {
-            coffer_domain::ledger::Side::Debit => |balance| balance.pending_debits,
-            coffer_domain::ledger::Side::Credit => |balance| balance.pending_credits,
-        });
-        (posted, pending)
+        let pending = |balance: &Balance| match normal {
+            Side::Debit => balance.pending_debits,
+            Side::Credit => balance.pending_credits,
+        };
+        (sum(&|balance| balance.posted().on(normal)), sum(&pending))
     }
 
     pub(super) async fn tamper(&self, sql: &str) -> u64 {

@@ -1,0 +1,50 @@
+use clap::{Args, Subcommand};
+
+use super::values;
+
+#[derive(Subcommand)]
+pub(crate) enum DepositCommand {
+    /// List deposits, the latest first.
+    List(DepositListArgs),
+    /// Show one deposit.
+    Show {
+        #[arg(value_name = "ID", value_parser = values::deposit_id)]
+        id: String,
+    },
+    /// Credit a held deposit.
+    Release(DepositDecisionArgs),
+    /// Refuse a held deposit for good.
+    Reject(DepositDecisionArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct DepositListArgs {
+    #[arg(long, value_name = "ID", value_parser = values::network_id)]
+    pub network: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = values::asset_id)]
+    pub asset: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = values::wallet_id)]
+    pub wallet: Option<String>,
+    #[arg(long, value_parser = ["detected", "confirmed", "finalized", "retracted", "rejected", "held"])]
+    pub state: Option<String>,
+    /// Deposits per page [default: 50, with --all 1000].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
+    /// Go on where an earlier answer's next_cursor says.
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// All pages, not only one.
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DepositDecisionArgs {
+    #[arg(value_name = "ID", value_parser = values::deposit_id)]
+    pub id: String,
+    /// Kept in the audit chain.
+    #[arg(long)]
+    pub reason: String,
+    #[arg(long, value_name = "KEY", value_parser = values::idempotency_key)]
+    pub idempotency_key: Option<String>,
+}

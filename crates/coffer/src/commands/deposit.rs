@@ -1,0 +1,117 @@
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Session;
+use super::pages::{self, PageQuery};
+use super::wallet::IDEMPOTENCY_KEY;
+use crate::args::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+use crate::client::Resource;
+use crate::error::Failure;
+use crate::output::{Table, fields, member};
+
+pub(crate) async fn run(session: &Session, command: DepositCommand) -> Result<(), Failure> {
+    match command {
+        DepositCommand::List(args) => list(session, args).await,
+        DepositCommand::Show { id } => {
+            let deposit = session
+                .client
+                .get(Resource::at(&["deposits", &id]))
+                .await?;
+            print(session, &deposit)
+        }
+        DepositCommand::Release(args) => decide(session, args, "release").await,
+        DepositCommand::Reject(args) => decide(session, args, "reject").await,
+    }
+}
+
+async fn list(session: &Session, args: DepositListArgs) -> Result<(), Failure> {
+    let limit = args
+        .limit
+        .unwrap_or(if args.all { 1000 } else { 50 })
+        .to_string();
+    let mut filters = vec![("limit", limit.as_str())];
+    for (name, value) in [
+        ("network", &args.network),
+        ("asset", &args.asset),
+        ("wallet", &args.wallet),
+        ("state", &args.state),
+    ] {
+        if let Some(value) = value {
+            filters.push((name, value));
+        }
+    }
+    let query = PageQuery {
+        path: &["deposits"],
+        filters,
+        cursor: args.cursor,
+        all: args.all,
+    };
+    pages::print(session, query, table).await?.into_result()
+}
+
+fn table(deposits: &[Value]) -> String {
+    let mut table = Table::new(&[
+        "ID",
+        "STATE",
+        "AMOUNT",
+        "ASSET",
+        "CUSTOMER",
+        "BLOCK",
+        "CONFIRMATIONS",
+        "DETECTED",
+    ]);
+    for deposit in deposits {
+        table.row([
+            member(deposit, "id"),
+            member(deposit, "state"),
+            member(deposit, "amount"),
+            member(deposit, "symbol"),
+            member(deposit, "external_id"),
+            member(&deposit["block"], "height"),
+            member(deposit, "confirmations"),
+            member(deposit, "detected_at"),
+        ]);
+    }
+    table.render()
+}
+
+async fn decide(session: &Session, args: DepositDecisionArgs, verb: &str) -> Result<(), Failure> {
+    let path = ["deposits", args.id.as_str(), verb];
+    let mut request = session
+        .client
+        .request(Method::POST, Resource::at(&path))
+        .json(&json!({ "reason": args.reason }));
+    if let Some(key) = &args.idempotency_key {
+        request = request.header(IDEMPOTENCY_KEY, key);
+    }
+    let deposit = session.client.call(request).await?;
+    print(session, &deposit)
+}
+
+fn print(session: &Session, deposit: &Value) -> Result<(), Failure> {
+    session.out.answer(deposit, || {
+        let block = &deposit["block"];
+        fields(&[
+            ("id", member(deposit, "id")),
+            ("state", member(deposit, "state")),
+            ("reason", member(deposit, "reason")),
+            ("amount", member(deposit, "amount")),
+            ("asset", member(deposit, "asset")),
+            ("customer", member(deposit, "external_id")),
+            ("wallet", member(deposit, "wallet_id")),
+            ("address", member(deposit, "address")),
+            ("from", member(deposit, "from")),
+            ("transaction", member(deposit, "transaction")),
+            ("part", member(deposit, "part")),
+            (
+                "block",
+                format!("{} {}", block["height"], member(block, "hash")),
+            ),
+            ("confirmations", member(deposit, "confirmations")),
+            ("inclusion", member(deposit, "inclusion")),
+            ("detected", member(deposit, "detected_at")),
+            ("changed", member(deposit, "changed_at")),
+        ])
+    })?;
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Deposits: value that blocks brought to wallets' addresses, and what became of it.
+
+mod decide;
+mod list;
+mod reject;
+mod release;
+mod show;
+
+use coffer_domain::address::BitcoinNetwork;
+use coffer_platform::DepositView as Deposit;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::amount::{AmountView, BlockView};
+use super::time::rfc3339;
+use crate::access::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let routes = list::route(routes);
+    let routes = show::route(routes);
+    let routes = release::route(routes);
+    reject::route(routes)
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Deposit)]
+pub(crate) struct DepositView {
+    #[schema(example = "dep_5d0c9a5b7d1e8f218b6e9c4d2a1f0e3c")]
+    id: String,
+    network_id: String,
+    asset_id: String,
+    /// CAIP-19.
+    #[schema(example = "eip155:1/slip44:60")]
+    asset: String,
+    symbol: String,
+    wallet_id: String,
+    /// The customer, where the address belongs to one.
+    external_id: Option<String>,
+    address: String,
+    /// Who sent it, where the chain says so.
+    from: Option<String>,
+    /// For value that no transaction of the block explains: the block's hash.
+    transaction: String,
+    /// Which movement inside the transaction.
+    #[schema(example = "log:2")]
+    part: String,
+    /// What the address really gained; the only thing that is credited.
+    #[serde(flatten)]
+    gained: AmountView,
+    /// What the chain's record of it says, in base units.
+    face_units: String,
+    /// The block that includes it, or included it last.
+    block: BlockView,
+    /// 0 when it is retracted.
+    confirmations: u64,
+    /// How often a block has included it.
+    inclusion: u32,
+    /// detected, confirmed, finalized, retracted, rejected or held.
+    state: &'static str,
+    /// Why it is held, rejected or retracted.
+    reason: Option<String>,
+    detected_at: String,
+    changed_at: String,
+}
+
+/// Why a person decided so; kept in the audit chain.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DepositDecisionBody {
+    reason: String,
+}
+
+impl From<&Deposit> for DepositView {
+    fn from(view: &Deposit) -> Self {
+        let (deposit, asset) = (&view.deposit, &view.asset);
+        // Only Bitcoin's texts depend on the network, and no such chain is watched.
+        let text = |payload| coffer_chains::encode(payload, BitcoinNetwork::Mainnet);
+        Self {
+            id: deposit.id.to_string(),
+            network_id: deposit.network.to_string(),
+            asset_id: deposit.asset.to_string(),
+            asset: asset.name.to_string(),
+            symbol: asset.symbol.clone(),
+            wallet_id: deposit.wallet.to_string(),
+            external_id: view.external_id.clone(),
+            address: text(&deposit.address),
+            from: deposit.from.as_ref().map(text),
+            transaction: deposit.movement.transaction.to_string(),
+            part: deposit.movement.part.to_string(),
+            gained: AmountView::of(deposit.units, asset.decimals),
+            face_units: deposit.face_units.to_string(),
+            block: deposit.block.into(),
+            confirmations: view.confirmations,
+            inclusion: deposit.inclusion,
+            state: deposit.state.name(),
+            reason: deposit.reason.clone(),
+            detected_at: rfc3339(deposit.detected_at_ms),
+            changed_at: rfc3339(deposit.changed_at_ms),
+        }
+    }
+}

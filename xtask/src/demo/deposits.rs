@@ -1,0 +1,345 @@
+//! `cargo xtask demo deposits`: money coming in, blocks being taken back, and a ledger that equals the chain.
+//!
+//! Two real Ethereum nodes, a real `coffer serve`, a thousand wallets. `coffer-testkit` plays the payers and
+//! the reorganizations, shows what the server says of it, and proves the end with its independent
+//! checker. It leaves nothing running, unless `--keep` is given.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::folder::DataFolder;
+use super::{Client, Demo, summary};
+use crate::chain::Chain;
+use crate::process::{self, GuardOptions, Guarded};
+use crate::repo::{self, CC, NODE, NPM, PYTHON};
+use crate::test;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Wallets to pay to
+    #[arg(long, default_value_t = 1_000)]
+    wallets: u64,
+    /// Blocks on each chain while deposits come in
+    #[arg(long, default_value_t = 80)]
+    blocks: u32,
+    /// The same number, the same payments and reorganizations
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Leave the server and the nodes running at the end
+    #[arg(long)]
+    keep: bool,
+    /// Where the demo puts everything
+    #[arg(long, default_value = "demo-deposits")]
+    data_dir: PathBuf,
+    /// Remove what an earlier demo left there without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+const CHAIN_IDS: [u64; 2] = [31337, 31338];
+const CONFIRMATIONS: u64 = 3;
+const FINALITY: u64 = 12;
+
+fn say(step: u32, what: &str) {
+    eprintln!("\n[{step}/7] {what}");
+}
+
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    repo::need(&[CC, NODE, NPM, PYTHON])?;
+    let data = DataFolder::prepare(&options.data_dir, options.yes)?;
+    say(
+        1,
+        "Build coffer, coffer-signer and the payers; install a real Ethereum node and compile the contracts \
+         (three to six minutes the first time, seconds after that)",
+    );
+    let chain = Chain::prepare(root)?;
+    let programs = [
+        "-p",
+        "coffer",
+        "-p",
+        "coffer-signer",
+        "-p",
+        "coffer-testkit",
+    ];
+    process::run(
+        Command::new("cargo")
+            .args(["build", "--bins"])
+            .args(programs)
+            .current_dir(root),
+    )?;
+    let programs = test::target_folder(root)?.join("debug");
+    let demo = Demo {
+        root,
+        coffer: programs.join("coffer"),
+        data: data.path.join("coffer"),
+        folder: data.path.clone(),
+        rows: options.wallets,
+    };
+
+    say(2, "Start two chains, and put a token on each");
+    let nodes = start_nodes(&chain, &data.path)?;
+    let urls: Vec<String> = nodes.iter().map(|node| node.url.clone()).collect();
+    let payers = Payers {
+        program: programs.join("coffer-testkit"),
+        chain: &chain,
+        urls: &urls,
+    };
+    let contracts = payers.prepare()?;
+    say(3, "Make an installation and start coffer serve");
+    let api_key = demo.init()?;
+    let (server, url) = demo.serve()?;
+    data.remember_server(server.pid())?;
+    let client = Client {
+        demo: &demo,
+        url: &url,
+        api_key: &api_key,
+    };
+    say(4, &format!("Create {} wallets", options.wallets));
+    let addresses = wallets(&client, &data.path)?;
+    say(5, "Watch both chains: coffer network apply");
+    let file = data.path.join("networks.toml");
+    fs::write(&file, networks(&urls, &contracts)?)?;
+    client.run(&["network", "apply"], |command| command.arg(&file))?;
+    say(6, "Deposits come in, and blocks are taken back");
+    payers.show((&client, &addresses), &contracts, options)?;
+    say(7, "The ledger proves itself: coffer ledger verify");
+    client.run(&["ledger", "verify"], |command| command)?;
+    finish((server, nodes), &data, (&client, options))
+}
+
+struct Node {
+    process: Guarded,
+    url: String,
+}
+
+fn start_nodes(chain: &Chain, folder: &Path) -> Result<Vec<Node>> {
+    CHAIN_IDS
+        .into_iter()
+        .map(|id| {
+            let port = process::free_port()?;
+            let mut anvil = chain.node();
+            anvil.args(["--host=127.0.0.1", "--no-request-size-limit", "--no-mining"]);
+            anvil.arg(format!("--port={port}"));
+            anvil.arg(format!("--chain-id={id}"));
+            eprintln!("$ {}", process::describe(&anvil));
+            let log = folder.join(format!("chain-{id}.log"));
+            let options = GuardOptions {
+                signal: "INT",
+                log: &log,
+                trash: None,
+            };
+            let mut process = Guarded::start(&anvil, &options)?;
+            process::wait_for("the node", Duration::from_secs(30), || {
+                process.check_alive()?;
+                // A GET is no call, and yet an answer.
+                Ok(process::http_status(port, "/").map(|_| ()))
+            })
+            .map_err(|error| anyhow!("{error:#}\nIts log ends:\n{}", process.log_tail()))?;
+            Ok(Node {
+                process,
+                url: format!("http://127.0.0.1:{port}"),
+            })
+        })
+        .collect()
+}
+
+/// Who pays, and makes the blocks.
+struct Payers<'a> {
+    program: PathBuf,
+    chain: &'a Chain,
+    urls: &'a [String],
+}
+
+impl Payers<'_> {
+    fn command(&self, job: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(job);
+        for url in self.urls {
+            command.args(["--node", url]);
+        }
+        self.chain.tell(&mut command);
+        command
+    }
+
+    /// What `show` is to be told again.
+    fn prepare(&self) -> Result<String> {
+        Ok(process::output(&mut self.command("show-prepare"))?
+            .trim()
+            .to_owned())
+    }
+
+    fn show(
+        &self,
+        (client, addresses): (&Client<'_>, &Path),
+        contracts: &str,
+        options: &Options,
+    ) -> Result<()> {
+        let database = client.demo.data.join("coffer.db");
+        let mut command = self.command("show");
+        command
+            .args(["--server", client.url, "--contracts", contracts])
+            .arg("--database-url")
+            .arg(format!("sqlite:{}", database.display()))
+            .arg("--addresses")
+            .arg(addresses)
+            .args(["--beats", &options.blocks.to_string()])
+            .args(["--seed", &options.seed.to_string()])
+            .args(["--settle", &(FINALITY + CONFIRMATIONS).to_string()])
+            .env("COFFER_API_KEY", client.api_key);
+        let status = command
+            .status()
+            .with_context(|| format!("cannot run {}", self.program.display()))?;
+        if !status.success() {
+            bail!("ledger and chain could not be shown to be equal ({status})");
+        }
+        Ok(())
+    }
+}
+
+/// The addresses that the batch made, one per line.
+fn wallets(client: &Client<'_>, folder: &Path) -> Result<PathBuf> {
+    let file = client.demo.customers()?;
+    let results = client.demo.results();
+    client.run(&["batch", "create"], |command| {
+        command
+            .arg(file)
+            .args(["--chains", "evm", "--wait", "--results"])
+            .arg(&results)
+    })?;
+    let records = summary::records(&fs::read_to_string(&results)?);
+    let (header, rows) = records.split_first().context("the results are empty")?;
+    let column = header.iter().position(|name| name == "evm");
+    let column = column.context("the results have no column `evm`")?;
+    let lines: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| Some(row.get(column)?.as_str()))
+        .filter(|address| !address.is_empty())
+        .collect();
+    let path = folder.join("addresses.txt");
+    fs::write(&path, lines.join("\n") + "\n")?;
+    Ok(path)
+}
+
+/// What `coffer network apply` reads: each chain with its node, its coin, and the token on it.
+fn networks(urls: &[String], contracts: &str) -> Result<String> {
+    let contracts: serde_json::Value = serde_json::from_str(contracts)?;
+    let mut text = String::new();
+    for (position, (id, url)) in CHAIN_IDS.into_iter().zip(urls).enumerate() {
+        let token = contracts[position]["token"]
+            .as_str()
+            .context("no token was deployed")?;
+        text += &format!(
+            r#"[[network]]
+chain = "eip155:{id}"
+name = "Demo chain {id}"
+nodes = [{{ rpc = "{url}" }}]
+# One node can only be believed; in production name three or more, of independent operators, and ask for two.
+quorum = 1
+confirmations = {CONFIRMATIONS}
+finality = {{ rule = "depth", blocks = {FINALITY} }}
+start_height = 1
+poll_interval_ms = 200
+
+[[network.asset]]
+name = "eip155:{id}/slip44:60"
+symbol = "ETH"
+decimals = 18
+
+[[network.asset]]
+name = "eip155:{id}/erc20:{token}"
+symbol = "USDX"
+decimals = 6
+
+"#
+        );
+    }
+    Ok(text)
+}
+
+/// Stops everything, or leaves it, and says what to look at.
+fn finish(
+    (server, nodes): (Guarded, Vec<Node>),
+    data: &DataFolder,
+    (client, options): (&Client<'_>, &Options),
+) -> Result<()> {
+    println!("{}", text(client, options.keep));
+    if options.keep {
+        let mut pids = vec![server.keep()?.to_string()];
+        for node in nodes {
+            pids.push(node.process.keep()?.to_string());
+        }
+        println!(
+            "The server runs on at {}, and so do both chains. To stop all: kill {}",
+            client.url,
+            pids.join(" ")
+        );
+        return Ok(());
+    }
+    let status = server.stop()?;
+    data.forget_server();
+    drop(nodes);
+    if !status.success() {
+        bail!(
+            "coffer serve did not stop cleanly ({status}); see {}",
+            data.path.join("serve.log").display()
+        );
+    }
+    println!("Server and chains were stopped; nothing is left running.");
+    Ok(())
+}
+
+fn text(client: &Client<'_>, kept: bool) -> String {
+    let folder = client.demo.folder.display();
+    let programs = client.demo.coffer.parent().unwrap_or(&client.demo.folder);
+    let mut text = format!("\n{}\nFiles\n", "─".repeat(72));
+    for (name, what) in [
+        ("networks.toml", "what is watched: chains, nodes, assets"),
+        ("addresses.txt", "the addresses that were paid to"),
+        ("coffer/coffer.db", "the database, with the ledger in it"),
+        ("serve.log", "what the server said"),
+    ] {
+        text += &format!("  {folder}/{name}\n      {what}\n");
+    }
+    text += if kept {
+        "\nTry next\n"
+    } else {
+        "\nTry next, after another run with --keep\n"
+    };
+    text += &format!(
+        "  export PATH=\"{}:$PATH\" COFFER_API_KEY=\"$(cat '{folder}/api-key')\"\n",
+        programs.display()
+    );
+    for words in [
+        "network list",
+        "deposit list",
+        "ledger balances",
+        "reconcile list",
+    ] {
+        text += &format!("  coffer --server {} {words}\n", client.url);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_names_every_chain_and_its_assets() {
+        let urls = ["http://127.0.0.1:1", "http://127.0.0.1:2"].map(str::to_owned);
+        let contracts = r#"[{"token":"0xaa"},{"token":"0xbb"}]"#;
+        let text = networks(&urls, contracts).expect("two tokens");
+        for part in [
+            "chain = \"eip155:31337\"",
+            "rpc = \"http://127.0.0.1:2\"",
+            "name = \"eip155:31338/erc20:0xbb\"",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(networks(&urls, "[]").is_err());
+    }
+}
