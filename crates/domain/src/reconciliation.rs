@@ -143,7 +143,12 @@ mod tests {
     use super::*;
     use crate::address::AddressKind;
 
-    fn row(number: u8, debits: u64, credits: u64, chain: u64) -> (WalletId, AddressPayload, Net, U256) {
+    fn row(
+        number: u8,
+        debits: u64,
+        credits: u64,
+        chain: u64,
+    ) -> (WalletId, AddressPayload, Net, U256) {
         let address = AddressPayload::try_new(AddressKind::Evm, &[number; 20]);
         (
             WalletId::from_bytes([number; 16]),
@@ -156,18 +161,27 @@ mod tests {
     #[test]
     fn equal_sums_hide_no_difference() {
         let matched = compare([row(1, 5, 0, 5), row(2, 0, 0, 0)]);
-        assert_eq!((matched.state(), matched.addresses), (ReconciliationState::Matched, 2));
+        assert_eq!(
+            (matched.state(), matched.addresses),
+            (ReconciliationState::Matched, 2)
+        );
         let drift = compare([row(2, 5, 0, 4), row(1, 7, 2, 6), row(3, 9, 0, 9)]);
         assert_eq!(drift.state(), ReconciliationState::Drift);
         assert_eq!(drift.ledger_units, drift.chain_units);
         assert_eq!(drift.differing_units(), U256::from(2));
         let wallets: Vec<_> = drift.differences.iter().map(|one| one.wallet).collect();
-        assert_eq!(wallets, [1, 2].map(|number| WalletId::from_bytes([number; 16])));
+        assert_eq!(
+            wallets,
+            [1, 2].map(|number| WalletId::from_bytes([number; 16]))
+        );
     }
 
     #[test]
     fn an_overdrawn_custody_account_never_matches() {
-        assert_eq!(compare([row(1, 0, 1, 0)]).state(), ReconciliationState::Drift);
+        assert_eq!(
+            compare([row(1, 0, 1, 0)]).state(),
+            ReconciliationState::Drift
+        );
     }
 
     #[test]
@@ -177,7 +191,10 @@ mod tests {
             (wallet, address, net, U256::MAX)
         };
         let drift = compare([most(1), most(2)]);
-        assert_eq!((drift.chain_units, drift.differing_units()), (U256::MAX, U256::MAX));
+        assert_eq!(
+            (drift.chain_units, drift.differing_units()),
+            (U256::MAX, U256::MAX)
+        );
         assert_eq!(drift.differences.len(), 2);
     }
 

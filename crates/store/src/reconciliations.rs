@@ -59,16 +59,19 @@ async fn insert_differences(
             )
         })
         .collect();
-    let rows = differences.iter().zip(&amounts).map(|(one, (ledger, chain))| {
-        vec![
-            Param::Blob(id.as_bytes()),
-            Param::Blob(one.wallet.as_bytes()),
-            Param::Int(i64::from(one.address.kind().code())),
-            Param::Blob(one.address.bytes()),
-            Param::Blob(ledger),
-            Param::Blob(chain),
-        ]
-    });
+    let rows = differences
+        .iter()
+        .zip(&amounts)
+        .map(|(one, (ledger, chain))| {
+            vec![
+                Param::Blob(id.as_bytes()),
+                Param::Blob(one.wallet.as_bytes()),
+                Param::Int(i64::from(one.address.kind().code())),
+                Param::Blob(one.address.bytes()),
+                Param::Blob(ledger),
+                Param::Blob(chain),
+            ]
+        });
     let columns = [
         "reconciliation_id",
         "wallet_id",
@@ -86,15 +89,14 @@ pub async fn by_id(
     id: ReconciliationId,
 ) -> Result<Option<Sealed<Reconciliation>>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM reconciliations WHERE id = $1");
-    let row = tx.fetch_optional(sql, &[Param::Blob(id.as_bytes())]).await?;
+    let row = tx
+        .fetch_optional(sql, &[Param::Blob(id.as_bytes())])
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
 /// In the order of their wallets.
-pub async fn differences(
-    tx: &mut Tx,
-    id: ReconciliationId,
-) -> Result<Vec<Difference>, StoreError> {
+pub async fn differences(tx: &mut Tx, id: ReconciliationId) -> Result<Vec<Difference>, StoreError> {
     let rows = tx
         .fetch(
             "SELECT wallet_id, address_kind, address, ledger_units, chain_units FROM reconciliation_differences \

@@ -66,7 +66,14 @@ async fn list(session: &Session, args: ReconcileListArgs) -> Result<(), Failure>
 
 fn table(lines: &[Value]) -> String {
     let mut table = Table::new(&[
-        "ID", "ASSET", "BLOCK", "STATE", "LEDGER", "CHAIN", "ADDRESSES", "DIFFERING",
+        "ID",
+        "ASSET",
+        "BLOCK",
+        "STATE",
+        "LEDGER",
+        "CHAIN",
+        "ADDRESSES",
+        "DIFFERING",
     ]);
     for line in lines {
         let addresses = format!(
@@ -99,7 +106,10 @@ async fn show(session: &Session, id: &str) -> Result<(), Failure> {
             ("reconciliation", member(&line, "id")),
             ("network", member(&line, "network_id")),
             ("asset", member(&line, "asset")),
-            ("block", format!("{} {}", block["height"], member(block, "hash"))),
+            (
+                "block",
+                format!("{} {}", block["height"], member(block, "hash")),
+            ),
             ("state", member(&line, "state")),
             ("ledger", member(&line["ledger"], "amount")),
             ("chain", member(&line["chain"], "amount")),

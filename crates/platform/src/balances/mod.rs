@@ -52,9 +52,7 @@ impl Platform {
         let known = self.wallet(caller, wallet).await?;
         let kinds: Vec<AddressKind> = known.kinds().iter().collect();
         let mut assets = self.assets(caller, AssetFilter::default()).await?;
-        assets.retain(|asset| {
-            kind_of(&asset.name.chain).is_some_and(|kind| kinds.contains(&kind))
-        });
+        assets.retain(|asset| kind_of(&asset.name.chain).is_some_and(|kind| kinds.contains(&kind)));
         reread!(self.try_balances(caller, wallet, &assets))
     }
 

@@ -87,7 +87,10 @@ impl Platform {
                 .compare_asset(source.as_ref(), side.tip, &targets, positions)
                 .await;
             let settled = match compared {
-                Ok(found) => self.settle(network, &targets, found, (occasion, upkeep)).await,
+                Ok(found) => {
+                    self.settle(network, &targets, found, (occasion, upkeep))
+                        .await
+                }
                 Err(error) => Err(error),
             };
             match settled {
@@ -101,11 +104,7 @@ impl Platform {
         Ok(round)
     }
 
-    async fn ledger_side(
-        &self,
-        network: &Network,
-        targets: &Targets,
-    ) -> Result<LedgerSide, Error> {
+    async fn ledger_side(&self, network: &Network, targets: &Targets) -> Result<LedgerSide, Error> {
         let mut tx = self.0.db.read().await?;
         let progress = self.progress_in(&mut tx, network.id).await?;
         let tip = progress.tip.ok_or_else(|| {

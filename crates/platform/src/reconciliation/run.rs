@@ -29,7 +29,8 @@ impl Platform {
                     for network in networks {
                         if tasks.get(&network.id).is_none_or(JoinHandle::is_finished) {
                             let (platform, stop) = (self.clone(), stop.clone());
-                            let task = async move { platform.reconcile_loop(network.id, stop).await };
+                            let task =
+                                async move { platform.reconcile_loop(network.id, stop).await };
                             tasks.insert(network.id, tokio::spawn(task));
                         }
                     }
@@ -89,10 +90,7 @@ impl Platform {
         let Some(tip) = stored.and_then(|stored| stored.value.tip) else {
             return Ok(None);
         };
-        let done = self
-            .0
-            .reconciling
-            .with(network, |memory| memory.done);
+        let done = self.0.reconciling.with(network, |memory| memory.done);
         let behind = done.map_or(0, |done| tip.height.0.saturating_sub(done.height.0));
         metrics::gauge!("coffer_reconciliation_lag_blocks", "network" => network.to_string())
             .set(behind as f64);

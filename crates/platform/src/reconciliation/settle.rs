@@ -11,9 +11,7 @@ use ruint::aliases::U256;
 
 use super::addresses::Targets;
 use super::round::gone;
-use super::{
-    KEEP_ALL_MS, Memory, Occasion, REPEAT_DRIFT_MS, SNAPSHOTS_EVERY_MS, THIN_EVERY_MS,
-};
+use super::{KEEP_ALL_MS, Memory, Occasion, REPEAT_DRIFT_MS, SNAPSHOTS_EVERY_MS, THIN_EVERY_MS};
 use crate::audit::{Changes, Entry, append};
 use crate::transaction::transact;
 use crate::watch::passed;
@@ -199,7 +197,8 @@ fn tell(line: &Reconciliation, found: &Found, stored: &Stored) {
     metrics::gauge!("coffer_reconciliation_difference_units", "asset" => asset.clone())
         .set(f64::from(apart));
     let open = stored.tripped || found.asset.state == AssetState::Tripped;
-    metrics::gauge!("coffer_breaker_tripped", "asset" => asset.clone()).set(f64::from(u8::from(open)));
+    metrics::gauge!("coffer_breaker_tripped", "asset" => asset.clone())
+        .set(f64::from(u8::from(open)));
     if line.state == ReconciliationState::Drift && stored.kept {
         tracing::error!(
             asset,

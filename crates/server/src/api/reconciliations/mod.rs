@@ -64,7 +64,10 @@ pub(crate) struct Assets(HashMap<AssetId, Asset>);
 
 impl Assets {
     pub(crate) async fn of(api: &Api, caller: &Caller) -> Result<Self, Problem> {
-        let assets = api.platform().assets(caller, AssetFilter::default()).await?;
+        let assets = api
+            .platform()
+            .assets(caller, AssetFilter::default())
+            .await?;
         Ok(Self(
             assets.into_iter().map(|asset| (asset.id, asset)).collect(),
         ))

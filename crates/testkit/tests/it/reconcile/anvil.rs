@@ -8,8 +8,8 @@ use coffer_domain::reconciliation::ReconciliationState::{Drift, Matched};
 use coffer_nodes::evm::EvmSource;
 use coffer_nodes::{ChainSource, Limits, NodeError};
 use coffer_platform::{Error, SourceFactory};
-use coffer_testkit::anvil::{Anvil, Arg, Contract, Options, hex_number};
 use coffer_testkit::Engine;
+use coffer_testkit::anvil::{Anvil, Arg, Contract, Options, hex_number};
 use serde_json::json;
 
 use super::site::Site;
@@ -44,7 +44,10 @@ impl Real {
     async fn create(engine: Engine) -> Self {
         let anvil = Anvil::start(&Options::default()).await.expect("starts");
         anvil.deploy_multicall3().await.expect("deployed");
-        let token = anvil.deploy("RebasingToken", &[Arg::text("TOK")]).await.expect("deployed");
+        let token = anvil
+            .deploy("RebasingToken", &[Arg::text("TOK")])
+            .await
+            .expect("deployed");
         let start = anvil.height().await.expect("a height") + 1;
         let node = (anvil.url().to_owned(), start);
         let site = Site::on(engine, Arc::new(Nodes), node, &token.address, 18).await;
@@ -95,7 +98,13 @@ async fn one_wei_from_nowhere_is_found_at_the_next_block(engine: Engine) {
     let set = |wei: u128| {
         let request = json!([real.address, hex_number(wei)]);
         let anvil = &real.anvil;
-        async move { anvil.rpc().call("anvil_setBalance", request).await.expect("set") }
+        async move {
+            anvil
+                .rpc()
+                .call("anvil_setBalance", request)
+                .await
+                .expect("set")
+        }
     };
     set(balance + 1).await;
     real.anvil.mine(1).await.expect("mined");

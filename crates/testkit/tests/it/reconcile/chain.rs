@@ -139,10 +139,7 @@ fn reference(state: &State, at: usize) -> BlockRef {
 }
 
 fn find(state: &State, block: BlockRef) -> Result<usize, NodeError> {
-    let found = state
-        .blocks
-        .iter()
-        .position(|own| own.hash == block.hash.0);
+    let found = state.blocks.iter().position(|own| own.hash == block.hash.0);
     found.ok_or(NodeError::BlockGone {
         height: block.height,
         hash: block.hash,
@@ -151,7 +148,10 @@ fn find(state: &State, block: BlockRef) -> Result<usize, NodeError> {
 
 fn balances(state: &State, until: usize, kind: &AssetKind) -> HashMap<AddressPayload, i64> {
     let mut balances = HashMap::new();
-    for change in state.blocks[..=until].iter().flat_map(|block| &block.changes) {
+    for change in state.blocks[..=until]
+        .iter()
+        .flat_map(|block| &block.changes)
+    {
         if change.kind == *kind {
             *balances.entry(change.of).or_insert(0) += change.units;
         }
@@ -205,7 +205,10 @@ impl ChainSource for Chain {
             let found = &state.blocks[find(&state, block)?];
             let told = found.changes.iter().filter(|change| change.told);
             let movements = (0..).zip(told).filter_map(|(part, change)| {
-                let asset = scope.assets.iter().find(|asset| asset.kind == change.kind)?;
+                let asset = scope
+                    .assets
+                    .iter()
+                    .find(|asset| asset.kind == change.kind)?;
                 let units = U256::from(change.units.unsigned_abs());
                 scope.watched.contains(&change.of).then_some(Movement {
                     id: MovementId {

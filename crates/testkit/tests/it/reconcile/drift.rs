@@ -27,7 +27,11 @@ async fn deposits_match_at_every_block(engine: Engine) {
     let site = Site::create(engine).await;
     let (wallet, address) = site.wallet("c1").await;
     site.wallet("c2").await;
-    assert_eq!(site.reconcile().await.expect("a round"), None, "no block yet");
+    assert_eq!(
+        site.reconcile().await.expect("a round"),
+        None,
+        "no block yet"
+    );
     for units in [500, 7] {
         let coin = Change::deposit(site.coin.kind, address, units);
         let token = Change::deposit(site.token.kind, address, units * 10);
@@ -61,7 +65,8 @@ async fn close(site: &Site, asset: &Asset) {
 async fn one_unit_stops_the_asset_alone_until_it_is_explained(engine: Engine) {
     let site = Site::create(engine).await;
     let (wallet, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::untold(site.coin.kind, address, 1)]);
+    site.chain
+        .grow(&[Change::untold(site.coin.kind, address, 1)]);
     site.follow().await;
     assert_eq!(site.states().await, [Drift, Matched]);
     assert_eq!(site.breaker(&site.coin).await, AssetState::Tripped);
@@ -70,13 +75,22 @@ async fn one_unit_stops_the_asset_alone_until_it_is_explained(engine: Engine) {
     site.chain.grow(&deposits);
     site.chain.grow(&[]);
     site.follow().await;
-    assert_eq!(site.has(wallet, &site.coin).await, (0, 9), "seen, not credited");
+    assert_eq!(
+        site.has(wallet, &site.coin).await,
+        (0, 9),
+        "seen, not credited"
+    );
     assert_eq!(site.has(wallet, &site.token).await, (9, 0));
     assert_eq!(site.states().await, [Drift, Matched]);
-    site.chain.grow(&[Change::untold(site.coin.kind, address, -1)]);
+    site.chain
+        .grow(&[Change::untold(site.coin.kind, address, -1)]);
     site.follow().await;
     assert_eq!(site.states().await, [Matched, Matched]);
-    assert_eq!(site.breaker(&site.coin).await, AssetState::Tripped, "a person closes it");
+    assert_eq!(
+        site.breaker(&site.coin).await,
+        AssetState::Tripped,
+        "a person closes it"
+    );
     close(&site, &site.coin).await;
     site.chain.grow(&[]);
     site.follow().await;
@@ -99,13 +113,15 @@ async fn one_unit_stops_the_asset_alone_until_it_is_explained(engine: Engine) {
 async fn a_rebasing_token_is_found_and_stopped(engine: Engine) {
     let site = Site::create(engine).await;
     let (wallet, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::deposit(site.token.kind, address, 100)]);
+    site.chain
+        .grow(&[Change::deposit(site.token.kind, address, 100)]);
     site.chain.grow(&[]);
     site.follow().await;
     assert_eq!(site.states().await, [Matched, Matched]);
     // Every block a little more, as interest would come.
     for round in 1..=3 {
-        site.chain.grow(&[Change::untold(site.token.kind, address, 1)]);
+        site.chain
+            .grow(&[Change::untold(site.token.kind, address, 1)]);
         site.follow().await;
         let lines = site.reconcile().await.expect("a round").expect("a block");
         let line = lines.iter().find(|line| line.asset == site.token.id);
@@ -115,12 +131,19 @@ async fn a_rebasing_token_is_found_and_stopped(engine: Engine) {
     assert_eq!(site.has(wallet, &site.token).await, (100, 0));
     let kept = site.stored().await;
     let drifts = kept.iter().filter(|line| line.state == Drift).count();
-    assert_eq!(drifts, 1, "the same difference is not stored at every block");
+    assert_eq!(
+        drifts, 1,
+        "the same difference is not stored at every block"
+    );
     close(&site, &site.token).await;
     site.chain.grow(&[]);
     site.follow().await;
     assert_eq!(site.states().await, [Matched, Drift]);
-    assert_eq!(site.breaker(&site.token).await, AssetState::Tripped, "nothing was explained");
+    assert_eq!(
+        site.breaker(&site.token).await,
+        AssetState::Tripped,
+        "nothing was explained"
+    );
 }
 
 async fn a_surplus_does_not_hide_a_lack(engine: Engine) {
@@ -135,7 +158,10 @@ async fn a_surplus_does_not_hide_a_lack(engine: Engine) {
     site.follow().await;
     assert_eq!(site.states().await, [Drift, Matched]);
     let stored = site.stored().await;
-    let line = stored.iter().find(|line| line.state == Drift).expect("kept");
+    let line = stored
+        .iter()
+        .find(|line| line.state == Drift)
+        .expect("kept");
     assert_eq!((line.ledger_units, line.differing), (line.chain_units, 2));
     let admin = &site.installation.admin;
     let (_, differences) = site
@@ -145,7 +171,13 @@ async fn a_surplus_does_not_hide_a_lack(engine: Engine) {
         .expect("reads");
     let mut found: Vec<_> = differences
         .iter()
-        .map(|one| (one.wallet, one.ledger_units.to::<u64>(), one.chain_units.to::<u64>()))
+        .map(|one| {
+            (
+                one.wallet,
+                one.ledger_units.to::<u64>(),
+                one.chain_units.to::<u64>(),
+            )
+        })
         .collect();
     found.sort_unstable_by_key(|(_, _, chain)| *chain);
     assert_eq!(found, [(two.0, 50, 49), (one.0, 50, 51)]);
@@ -161,7 +193,8 @@ async fn nothing_concluded(site: &Site, lines: usize) {
 async fn a_reorganization_in_mid_round_is_no_drift(engine: Engine) {
     let site = Site::create(engine).await;
     let (_, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::deposit(site.coin.kind, address, 5)]);
+    site.chain
+        .grow(&[Change::deposit(site.coin.kind, address, 5)]);
     site.follow().await;
     // The node answers for the head, which holds no deposit any more: a difference of five units.
     site.chain.careless(true);
@@ -174,7 +207,8 @@ async fn a_reorganization_in_mid_round_is_no_drift(engine: Engine) {
 async fn a_block_that_is_gone_concludes_nothing(engine: Engine) {
     let site = Site::create(engine).await;
     let (_, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::deposit(site.coin.kind, address, 5)]);
+    site.chain
+        .grow(&[Change::deposit(site.coin.kind, address, 5)]);
     site.follow().await;
     site.chain.before_balances(Chain::reorg);
     let round = site.reconcile().await;
@@ -185,7 +219,8 @@ async fn a_block_that_is_gone_concludes_nothing(engine: Engine) {
 async fn too_few_nodes_conclude_nothing(engine: Engine) {
     let site = Site::create(engine).await;
     let (_, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::untold(site.coin.kind, address, 0)]);
+    site.chain
+        .grow(&[Change::untold(site.coin.kind, address, 0)]);
     site.follow().await;
     site.chain.silence(true);
     let admin = &site.installation.admin;
@@ -199,10 +234,13 @@ async fn too_few_nodes_conclude_nothing(engine: Engine) {
 async fn an_edited_custody_account_is_refused(engine: Engine) {
     let site = Site::create(engine).await;
     let (_, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::deposit(site.coin.kind, address, 5)]);
+    site.chain
+        .grow(&[Change::deposit(site.coin.kind, address, 5)]);
     site.follow().await;
     let sql = match engine {
-        Engine::Sqlite => "UPDATE ledger_accounts SET pending_debits = x'06' WHERE kind = 'custody'",
+        Engine::Sqlite => {
+            "UPDATE ledger_accounts SET pending_debits = x'06' WHERE kind = 'custody'"
+        }
         Engine::Postgres => {
             "UPDATE ledger_accounts SET pending_debits = '\\x06' WHERE kind = 'custody'"
         }
@@ -217,7 +255,8 @@ async fn an_edited_custody_account_is_refused(engine: Engine) {
 async fn a_removed_custody_account_is_a_drift(engine: Engine) {
     let site = Site::create(engine).await;
     let (_, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::deposit(site.coin.kind, address, 5)]);
+    site.chain
+        .grow(&[Change::deposit(site.coin.kind, address, 5)]);
     site.follow().await;
     let sql = "DELETE FROM ledger_accounts WHERE kind = 'custody'";
     assert_eq!(site.installation.database.tamper(sql).await, 1);
@@ -234,9 +273,13 @@ async fn an_asset_off_the_list_is_not_compared(engine: Engine) {
         ..Default::default()
     };
     let admin = &site.installation.admin;
-    let off = site.platform().set_asset(admin, site.token.id, change).await;
+    let off = site
+        .platform()
+        .set_asset(admin, site.token.id, change)
+        .await;
     assert_eq!(off.expect("set").state, AssetState::Disabled);
-    site.chain.grow(&[Change::deposit(site.token.kind, address, 5)]);
+    site.chain
+        .grow(&[Change::deposit(site.token.kind, address, 5)]);
     site.follow().await;
     let lines = site.reconcile().await.expect("a round").expect("a block");
     let assets: Vec<_> = lines.iter().map(|line| line.asset).collect();

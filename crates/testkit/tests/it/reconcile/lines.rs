@@ -1,7 +1,7 @@
 //! The lines that are kept: sealed, paged, thinned.
 
 use coffer_domain::reconciliation::ReconciliationState::{Drift, Matched};
-use coffer_platform::{Error, ReconciliationFilter};
+use coffer_platform::{Error, ReconciliationFilter, Scope};
 use coffer_testkit::Engine;
 
 use super::chain::Change;
@@ -20,11 +20,16 @@ const HOUR_MS: i64 = 3_600_000;
 async fn edited_lines_and_differences_are_refused(engine: Engine) {
     let site = Site::create(engine).await;
     let (_, address) = site.wallet("c1").await;
-    site.chain.grow(&[Change::untold(site.coin.kind, address, 1)]);
+    site.chain
+        .grow(&[Change::untold(site.coin.kind, address, 1)]);
     site.follow().await;
     assert_eq!(site.states().await, [Drift, Matched]);
     let (platform, admin) = (site.platform(), &site.installation.admin);
-    let drift = site.stored().await.into_iter().find(|line| line.state == Drift);
+    let drift = site
+        .stored()
+        .await
+        .into_iter()
+        .find(|line| line.state == Drift);
     let id = drift.expect("kept").id;
     let show = || async { platform.reconciliation(admin, id).await };
     assert_eq!(show().await.expect("reads").1.len(), 1);
@@ -71,7 +76,10 @@ async fn old_matched_lines_are_thinned_to_one_an_hour(engine: Engine) {
     // The last round ran at 3:50: all since 2:50, then the last of the two full hours before, and 2:40's own hour's.
     assert!((9..=10).contains(&matched.len()), "{matched:?}");
     assert!(matched.is_sorted_by(|newer, older| newer > older));
-    assert!(!of(site.token.id, Drift).is_empty(), "a difference stays for ever");
+    assert!(
+        !of(site.token.id, Drift).is_empty(),
+        "a difference stays for ever"
+    );
 }
 
 async fn lines_come_by_pages_and_filters(engine: Engine) {
@@ -114,7 +122,7 @@ async fn another_organization_sees_nothing(engine: Engine) {
     site.follow().await;
     site.reconcile().await.expect("a round").expect("a block");
     let platform = site.platform();
-    let mut stranger = colleague(platform, &site.installation.admin, &[]).await;
+    let mut stranger = colleague(platform, &site.installation.admin, &[Scope::LedgerRead]).await;
     stranger.organization = coffer_domain::id::OrganizationId::from_bytes([9; 16]);
     let id = site.stored().await[0].id;
     let shown = platform.reconciliation(&stranger, id).await;

@@ -138,7 +138,11 @@ impl Site {
 
     /// The states of coin and token in a round that must have been.
     pub(super) async fn states(&self) -> [ReconciliationState; 2] {
-        let lines = self.reconcile().await.expect("a round").expect("a new block");
+        let lines = self
+            .reconcile()
+            .await
+            .expect("a round")
+            .expect("a new block");
         [&self.coin, &self.token].map(|asset| {
             let line = lines.iter().find(|line| line.asset == asset.id);
             line.expect("a line for each asset").state
