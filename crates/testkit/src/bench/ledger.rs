@@ -16,7 +16,7 @@ use futures_util::TryStreamExt;
 use ruint::aliases::U256;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection, ValueRef};
 
 use super::machine;
 use crate::{Engine, Installation};
@@ -223,6 +223,10 @@ enum Cell {
 
 fn values(row: &sqlx::sqlite::SqliteRow) -> Vec<Cell> {
     let cell = |at: usize| {
+        // Read as a number, NULL would be zero.
+        if row.try_get_raw(at).is_ok_and(|value| value.is_null()) {
+            return Cell::Blob(None);
+        }
         if let Ok(value) = row.try_get::<i64, _>(at) {
             return Cell::Int(value);
         }
