@@ -86,6 +86,7 @@ impl Platform {
         transact!(self, tx, {
             self.follow(tx, caller.organization).await?;
             let (posted, existing, mark) = self.post_all(tx, caller, &transactions).await?;
+            let posted = posted.len();
             if posted > 0 {
                 let data = Posting {
                     mark,
@@ -234,7 +235,14 @@ impl Platform {
             }
             self.follow(tx, caller.organization).await?;
             let posted = self.post_all(tx, caller, &transactions).await;
-            let (posted, _, mark) = posted.map_err(refusal)?;
+            let (mut posted, _, mut mark) = posted.map_err(refusal)?;
+            for paid in self.debts_paid(tx, &posted).await? {
+                mark = self
+                    .store_posted(tx, caller.organization, std::slice::from_ref(&paid))
+                    .await?;
+                posted.push(paid);
+            }
+            let posted = posted.len();
             let recorded = Recorded {
                 transaction: id,
                 existing: posted == 0,
@@ -275,13 +283,39 @@ impl Platform {
         Ok(())
     }
 
-    /// Posts what was not posted before; answers how many were and how many had been.
+    /// What a customer has again, or anew, pays first what is owed from a reversed deposit: otherwise it could
+    /// be spent although no chain shows it.
+    async fn debts_paid(&self, tx: &mut Tx, posted: &[Posted]) -> Result<Vec<Posted>, Error> {
+        let mut paid = Vec::new();
+        for cause in posted {
+            let customers = cause.entries.iter().map(|entry| entry.account);
+            for customer in customers.filter(|own| own.kind == AccountKind::Customer) {
+                let due = AccountKey {
+                    kind: AccountKind::ReversalDue,
+                    ..customer
+                };
+                let mut book = self
+                    .open_book(tx, customer.organization, &[customer, due], &[])
+                    .await?;
+                let source = Source {
+                    kind: cause.transaction.source.kind,
+                    id: format!("{}/debt", cause.id),
+                };
+                if let Some(payment) = book.debt_payment(&customer, source) {
+                    paid.push(book.post(payment)?);
+                }
+            }
+        }
+        Ok(paid)
+    }
+
+    /// Posts what was not posted before; answers what was, and how many had been.
     async fn post_all(
         &self,
         tx: &mut Tx,
         caller: &Caller,
         transactions: &[Transaction],
-    ) -> Result<(usize, usize, LedgerMark), Error> {
+    ) -> Result<(Vec<Posted>, usize, LedgerMark), Error> {
         let organization = caller.organization;
         let mut book = self.book_for(tx, organization, transactions).await?;
         let known: Vec<&Transaction> = transactions
@@ -297,7 +331,8 @@ impl Platform {
             }
         }
         let mark = self.store_posted(tx, organization, &posted).await?;
-        Ok((posted.len(), transactions.len() - posted.len(), mark))
+        let existing = transactions.len() - posted.len();
+        Ok((posted, existing, mark))
     }
 
     /// Refuses a reference that was used for other accounts or units.

@@ -15,6 +15,7 @@ on_both_engines!(
     a_reference_posts_once,
     a_hold_is_resolved_once,
     nobody_spends_what_they_have_not,
+    a_released_hold_pays_what_is_owed_first,
     postings_at_the_same_time_lose_nothing,
     the_past_can_be_read,
     a_statement_begins_and_ends_with_the_balance,
@@ -242,6 +243,28 @@ async fn nobody_spends_what_they_have_not(engine: Engine) {
     );
     assert_eq!(available(platform, caller, 1).await, 10);
     assert_eq!(sound(platform, caller).await, 1);
+}
+
+/// A debt as a reversed deposit leaves it: the money was held when its block went away.
+async fn a_released_hold_pays_what_is_owed_first(engine: Engine) {
+    let installation = Installation::create(engine).await;
+    let (platform, caller) = (&installation.platform, &installation.admin);
+    fund(platform, caller, 1, 100).await;
+    let held = executed(platform.hold(caller, &hold("h", 1, 100), None).await);
+    let mut debt = adjustment(1, 70, "debt");
+    debt.kind = AccountKind::ReversalDue;
+    debt.side = Side::Debit;
+    executed(platform.post_adjustment(caller, &debt, None).await);
+    assert_eq!(available(platform, caller, 1).await, 0);
+    executed(platform.release_hold(caller, held.transaction, None).await);
+    assert_eq!(available(platform, caller, 1).await, 30);
+    executed(
+        platform
+            .post_adjustment(caller, &adjustment(1, 5, "more"), None)
+            .await,
+    );
+    assert_eq!(available(platform, caller, 1).await, 35);
+    sound(platform, caller).await;
 }
 
 async fn postings_at_the_same_time_lose_nothing(engine: Engine) {

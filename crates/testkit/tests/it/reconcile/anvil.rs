@@ -7,7 +7,7 @@ use coffer_domain::network::Network;
 use coffer_domain::reconciliation::ReconciliationState::{Drift, Matched};
 use coffer_nodes::evm::EvmSource;
 use coffer_nodes::{ChainSource, Limits, NodeError};
-use coffer_platform::{Error, SourceFactory};
+use coffer_platform::{Answer, Error, SourceFactory};
 use coffer_testkit::Engine;
 use coffer_testkit::anvil::{Anvil, Arg, Contract, Options, hex_number};
 use serde_json::json;
@@ -122,10 +122,12 @@ async fn one_wei_from_nowhere_is_found_at_the_next_block(engine: Engine) {
     site.follow().await;
     assert_eq!(site.states().await, [Matched, Matched]);
     let admin = &site.installation.admin;
-    site.platform()
+    let closed = site
+        .platform()
         .close_breaker(admin, site.coin.id, "the surplus was taken away", None)
         .await
         .expect("closed");
+    assert!(matches!(closed, Answer::Executed(_)));
     real.anvil.mine(1).await.expect("mined");
     site.follow().await;
     assert_eq!(site.states().await, [Matched, Matched]);

@@ -59,7 +59,6 @@ struct State {
     /// Payments left out of every answer: what a block is said to hold when the nodes are wrong about it.
     hidden: Vec<[u8; 32]>,
     hook: Option<Hook>,
-    fetched: u64,
 }
 
 #[derive(Clone, Default)]
@@ -149,10 +148,6 @@ impl FakeChain {
         self.state().hook = Some(hook);
     }
 
-    pub(super) fn fetched(&self) -> u64 {
-        self.state().fetched
-    }
-
     fn quorum(&self) -> Result<(), NodeError> {
         if !self.state().silent {
             return Ok(());
@@ -213,7 +208,6 @@ impl ChainSource for FakeChain {
         Box::pin(async move {
             self.quorum()?;
             let mut state = self.state();
-            state.fetched += 1;
             let gone = NodeError::BlockGone {
                 height: block.height,
                 hash: block.hash,

@@ -6,13 +6,14 @@ use coffer_domain::address::{AddressKind, AddressKinds, AddressPayload};
 use coffer_domain::deposit::DepositState::{Confirmed, Detected, Finalized, Held, Rejected};
 use coffer_domain::ledger::AccountKind::{Custody, Customer, Suspense};
 use coffer_domain::movement::Part;
+use coffer_domain::network::Finality;
 use coffer_platform::{AssetChange, DepositDecision, Error, Followed, NewWallet};
 use coffer_testkit::Engine;
 use futures_util::future::join_all;
 use ruint::aliases::U256;
 
 use super::chain::Payment;
-use super::site::{Site, evm_address, executed, follow};
+use super::site::{Site, evm_address, executed, follow, settings};
 use crate::scene::{assign, new_wallet, on_both_engines};
 
 on_both_engines!(
@@ -25,6 +26,7 @@ on_both_engines!(
     a_tripped_breaker_keeps_deposits_back,
     two_platforms_take_each_block_once,
     a_paused_network_takes_nothing,
+    the_nodes_own_tag_makes_final_where_it_is_the_rule,
 );
 
 fn units(units: u64) -> U256 {
@@ -258,4 +260,21 @@ async fn a_paused_network_takes_nothing(engine: Engine) {
     let resumed = platform.resume_network(admin, site.network.id, None).await;
     let _ = executed(resumed.expect("resumed"));
     assert_eq!(site.follow().await, Followed::Idle);
+}
+
+async fn the_nodes_own_tag_makes_final_where_it_is_the_rule(engine: Engine) {
+    let site = Site::with(engine, settings(2, Finality::Tag)).await;
+    let (_, address) = site.wallet("c1").await;
+    let block = site.chain.grow(vec![Payment::native(address, 500, 1)]);
+    site.chain.grow_empty(100);
+    site.follow().await;
+    assert_eq!(site.states().await, [Confirmed]);
+    site.chain.finalize(block.height.0 - 1);
+    site.chain.grow_empty(1);
+    site.follow().await;
+    assert_eq!(site.states().await, [Confirmed]);
+    site.chain.finalize(block.height.0);
+    site.chain.grow_empty(1);
+    site.follow().await;
+    assert_eq!(site.states().await, [Finalized]);
 }
