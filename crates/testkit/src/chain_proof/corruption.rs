@@ -191,7 +191,9 @@ async fn played(scene: &mut Scene) -> Result<()> {
     }
     scene.caught_up().await?;
     let how = (&mut chance, 5);
-    driver.reorg(&scene.anvil, &scene.payer, how).await?;
+    driver
+        .reorg(&scene.anvil, &scene.payer, how, Vec::new())
+        .await?;
     ensure!(driver.fates.dropped > 0, "nothing was dropped");
     scene.caught_up().await?;
     Ok(())

@@ -151,14 +151,31 @@ impl Driver {
         Ok(())
     }
 
-    /// Exchanges the last `depth` blocks; each transaction in them is dropped, moved or replaced.
+    /// A deposit that nobody has sent, for the lowest block of a reorganization. Without any, empty blocks that
+    /// are exchanged within one second may come out the same.
+    pub(crate) async fn fresh(
+        &mut self,
+        anvil: &Anvil,
+        payer: &Payer,
+        (chance, account): (&mut Chance, usize),
+    ) -> Result<Placed> {
+        let from = &anvil.accounts[account];
+        let nonce = anvil.nonce(from).await?;
+        let fields = payer.deposit(chance)?;
+        let raw = self.sign(anvil, from, (fields, nonce)).await?.raw;
+        self.fates.sent += 1;
+        Ok(Placed { raw, block: 0 })
+    }
+
+    /// Exchanges the last `depth` blocks; each transaction in them is dropped, moved or replaced. `placed` comes
+    /// into the new ones as well.
     pub(crate) async fn reorg(
         &mut self,
         anvil: &Anvil,
         payer: &Payer,
         (chance, depth): (&mut Chance, u64),
+        mut placed: Vec<Placed>,
     ) -> Result<()> {
-        let mut placed = Vec::new();
         let mut senders = self.senders(anvil, depth).await?;
         // Another order of senders is another place in the block, and another log index.
         if chance.between(0, 2) == 0 {

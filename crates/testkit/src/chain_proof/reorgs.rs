@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::driver::{Driver, Fates};
 use super::scene::{CONFIRMATIONS, Ground, PATIENCE, Scene};
+use crate::anvil::Placed;
 use crate::chain_checker::Report;
 use crate::crash::Chance;
 
@@ -138,7 +139,7 @@ impl Run {
             .min(self.chance.between(0, DEPTH));
         let height = self.scene.anvil.height().await?;
         let above = height - self.scene.base;
-        self.reorg(depth.min(above)).await?;
+        self.reorg(depth.min(above), Vec::new()).await?;
         self.maybe_kill().await?;
         self.scene.host.alive().await?;
         Ok(())
@@ -161,13 +162,13 @@ impl Run {
     }
 
     /// Exchanges the last blocks.
-    async fn reorg(&mut self, depth: u64) -> Result<()> {
+    async fn reorg(&mut self, depth: u64, placed: Vec<Placed>) -> Result<()> {
         if depth == 0 {
             return Ok(());
         }
         let (scene, chance) = (&self.scene, &mut self.chance);
         self.driver
-            .reorg(&scene.anvil, &scene.payer, (chance, depth))
+            .reorg(&scene.anvil, &scene.payer, (chance, depth), placed)
             .await
     }
 
@@ -177,7 +178,11 @@ impl Run {
         self.scene.anvil.mine(FINALITY + CONFIRMATIONS).await?;
         self.scene.caught_up().await?;
         let depth = FINALITY + 1 + self.chance.between(1, 4);
-        self.reorg(depth).await?;
+        let (scene, chance) = (&self.scene, &mut self.chance);
+        // An account of its own, which no ordinary round uses.
+        let how = (chance, 9);
+        let fresh = self.driver.fresh(&scene.anvil, &scene.payer, how).await?;
+        self.reorg(depth, vec![fresh]).await?;
         self.scene.anvil.mine(1).await?;
         let path = self.scene.network.clone();
         let frozen = self

@@ -199,7 +199,7 @@ impl Side {
             let depth = chance.between(1, DEPTH + 1);
             let before = self.driver.fates;
             self.driver
-                .reorg(&self.anvil, &self.payer, (chance, depth))
+                .reorg(&self.anvil, &self.payer, (chance, depth), Vec::new())
                 .await?;
             let after = self.driver.fates;
             self.reorgs += 1;

@@ -160,21 +160,20 @@ fn balances(text: &mut String, answers: &Answers) {
         let _ = writeln!(
             text,
             "  {name:<20}{:>14}{:>13}{:>15}{:>15} {verdict}",
-            short(&asset.available, 13),
-            short(&asset.pending, 12),
-            short(&asset.ledger, 14),
-            short(&asset.on_chain, 14)
+            short(&asset.available),
+            short(&asset.pending),
+            short(&asset.ledger),
+            short(&asset.on_chain)
         );
     }
 }
 
-/// An amount cut off, not rounded, where it would be wider than its column.
-fn short(amount: &str, width: usize) -> String {
-    if amount.len() <= width {
-        return amount.to_owned();
+/// With six decimals at most: cut off, not rounded, and saying so.
+fn short(amount: &str) -> String {
+    match amount.split_once('.') {
+        Some((whole, fraction)) if fraction.len() > 6 => format!("{whole}.{}…", &fraction[..6]),
+        _ => amount.to_owned(),
     }
-    let cut: String = amount.chars().take(width - 1).collect();
-    format!("{cut}…")
 }
 
 #[cfg(test)]
@@ -183,7 +182,7 @@ mod tests {
 
     #[test]
     fn long_amounts_are_cut_and_say_so() {
-        assert_eq!(short("12.5", 8), "12.5");
-        assert_eq!(short("12.500000000001", 8), "12.5000…");
+        assert_eq!(short("12.5"), "12.5");
+        assert_eq!(short("12.500000000001"), "12.500000…");
     }
 }
