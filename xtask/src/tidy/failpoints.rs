@@ -60,7 +60,7 @@ fn names(text: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-/// The names given to `hit(` in production code, wherever rustfmt broke the line.
+/// The names given to `hit(`, or to the platform's `passed(`, in production code, wherever rustfmt broke the line.
 fn hits(file: &File) -> Vec<(usize, &str)> {
     let end: usize = file
         .text
@@ -71,6 +71,7 @@ fn hits(file: &File) -> Vec<(usize, &str)> {
     let text = &file.text[..end];
     let calls = text
         .match_indices("hit(")
+        .chain(text.match_indices("passed("))
         .filter(|(at, _)| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
     calls
         .filter_map(|(at, call)| {
