@@ -113,17 +113,19 @@ fn funds(available: u64, reversal_due: u64) -> Funds {
     }
 }
 
+#[track_caller]
+fn check(outcome: Result<Outcome, TransitionError>, expected: &[(&str, Option<u64>)]) {
+    let outcome = outcome.expect("allowed");
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(name, units)| ((*name).to_owned(), units.map(U256::from)))
+        .collect();
+    assert_eq!(posted(&outcome), expected);
+}
+
 #[test]
-fn every_transition_posts_what_its_rule_says() {
+fn every_step_forward_posts_what_its_rule_says() {
     use DepositState as S;
-    let check = |outcome: Result<Outcome, TransitionError>, expected: &[(&str, Option<u64>)]| {
-        let outcome = outcome.expect("allowed");
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(name, units)| ((*name).to_owned(), units.map(U256::from)))
-            .collect();
-        assert_eq!(posted(&outcome), expected);
-    };
     let block = deposit(S::Detected).block;
     let at = |state| deposit(state);
     check(
@@ -169,6 +171,12 @@ fn every_transition_posts_what_its_rule_says() {
     );
     check(at(S::Held).reject("no".to_owned(), 2), &[]);
     check(at(S::Confirmed).finalize(2), &[]);
+}
+
+#[test]
+fn every_retraction_posts_its_contra_entries() {
+    use DepositState as S;
+    let at = |state| deposit(state);
     check(at(S::Detected).retract(funds(0, 0), 2), &[("voided", None)]);
     check(
         at(S::Held).retract(funds(0, 0), 2),

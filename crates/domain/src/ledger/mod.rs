@@ -11,8 +11,6 @@
 mod account;
 mod book;
 mod debt;
-#[cfg(test)]
-mod properties;
 mod rules;
 #[cfg(test)]
 mod tests;

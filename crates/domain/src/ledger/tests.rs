@@ -1,3 +1,5 @@
+mod properties;
+
 use ruint::aliases::U256;
 
 use super::*;

@@ -13,6 +13,8 @@ use crate::{Error, Platform};
 
 /// Where an account stood before a posting and stands after it.
 type Moves = HashMap<AccountKey, (u64, Head)>;
+/// Rows to be stored, and the ledger's end with them.
+type Chained = (Vec<Sealed<TransactionRow>>, Vec<EntryRow>, LedgerHead);
 
 impl Platform {
     /// Stores transactions, entries, heads of accounts and the end of the ledger. `posted` comes from a book that
@@ -51,7 +53,7 @@ impl Platform {
         &self,
         mut end: LedgerHead,
         posted: &[Posted],
-    ) -> Result<(Vec<Sealed<TransactionRow>>, Vec<EntryRow>, LedgerHead), Error> {
+    ) -> Result<Chained, Error> {
         end.at_ms = end.at_ms.max(self.now_ms());
         let mut transactions = Vec::with_capacity(posted.len());
         let mut entries: Vec<EntryRow> = Vec::with_capacity(posted.len() * 2);

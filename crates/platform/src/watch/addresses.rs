@@ -132,7 +132,7 @@ impl Platform {
         };
         std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads.min(stretches.len()))
-                .map(|_| scope.spawn(&work))
+                .map(|_| scope.spawn(work))
                 .collect();
             let own = work();
             others.into_iter().fold(own, |result, thread| {

@@ -20,7 +20,7 @@ pub(super) type Owners = HashMap<AddressPayload, WalletId>;
 
 /// What is known of a wallet that received something.
 enum Recipient {
-    Known(Wallet),
+    Known(Box<Wallet>),
     /// No customer has this address yet.
     Unassigned,
     /// Its row is not what was stored, or is gone.
@@ -125,7 +125,7 @@ impl Platform {
             opened = self.open_wallet(tx, again).await;
         }
         match opened {
-            Ok(wallet) if wallet.organization == organization => Ok(Recipient::Known(wallet)),
+            Ok(wallet) if wallet.organization == organization => Ok(Recipient::Known(Box::new(wallet))),
             Ok(_) | Err(Error::Integrity { .. }) => Ok(Recipient::Refused),
             Err(other) => Err(other),
         }

@@ -8,8 +8,6 @@ pub(super) enum Script {
     Batch,
     /// Pool, single wallets, the gate.
     Wallets,
-    /// Blocks: another runner's, [`crate::chain_proof::reorgs`].
-    Chain,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +39,8 @@ fn is_of_chains(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// All ways to arm `name`: at its first passing, and at one in the middle where there is one.
+/// All ways to arm `name`: at its first passing, and at one in the middle where there is one; none for a
+/// failpoint of the chains.
 ///
 /// # Errors
 /// For a name that no script is known to pass: a new failpoint needs a line here.
@@ -66,12 +65,6 @@ pub(super) fn armed(name: &'static str, sizes: Sizes) -> Result<Vec<Armed>> {
         "pool.fill.before_commit" => (Script::Wallets, vec![1]),
         "pool.take.before_commit" | "pool.take.after_commit" => (Script::Wallets, vec![1, 2]),
         "wallet.transition.before_commit" => (Script::Wallets, vec![1]),
-        name if ["block.", "undo.", "reconcile.", "rescan."]
-            .iter()
-            .any(|room| name.starts_with(room)) =>
-        {
-            (Script::Chain, vec![1])
-        }
         other => bail!("no script passes the failpoint {other}; give it a line in crash/plan.rs"),
     };
     let in_signer = name.starts_with("signer.");

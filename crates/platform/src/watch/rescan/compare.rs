@@ -69,7 +69,7 @@ pub(super) fn compare(ready: &Ready, row: &BlockRow, stored: &[Deposit]) -> Comp
             shown.get(key).unwrap_or(&none),
             recorded.get(key).unwrap_or(&none),
         );
-        if sum(shown) == sum(recorded) && !(recorded.is_empty() && !shown.is_empty()) {
+        if sum(shown) == sum(recorded) && (!recorded.is_empty() || shown.is_empty()) {
             continue;
         }
         let wrong = recorded

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use ruint::aliases::{U256, U512};
 
-use super::*;
+use super::super::*;
 use crate::id::{AssetId, LedgerTransactionId, OrganizationId, WalletId};
 
 const KINDS: [AccountKind; 6] = [
