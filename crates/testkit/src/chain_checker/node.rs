@@ -107,6 +107,14 @@ impl Node {
         self.all(&calls).await
     }
 
+    /// Whether a contract stands at an address with the block of that hash.
+    pub(super) async fn has_code(&self, address: &[u8; 20], block: &[u8; 32]) -> Result<bool> {
+        let address = format!("0x{}", hex::encode(address));
+        let block = json!({ "blockHash": format!("0x{}", hex::encode(block)) });
+        let code = self.one("eth_getCode", json!([address, block])).await?;
+        Ok(code.as_str().is_some_and(|code| code.len() > 2))
+    }
+
     /// What an address holds with the block of that hash: wei, or units of a token.
     pub(super) async fn balances(
         &self,

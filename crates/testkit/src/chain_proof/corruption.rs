@@ -148,7 +148,8 @@ const CORRUPTIONS: &[(&str, Check, &str)] = &[
     (
         "audit records that name other hashes",
         Check::Audit,
-        "UPDATE audit_records SET payload = REPLACE(payload, 'ledger_seq\":1,', 'ledger_seq\":2,')",
+        "UPDATE audit_records SET payload = REPLACE(payload, 'ledger_hash\":\"', 'ledger_hash\":\"00') \
+         WHERE payload LIKE '%ledger_hash%'",
     ),
 ];
 
