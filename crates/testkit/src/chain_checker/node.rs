@@ -11,6 +11,9 @@ use ruint::aliases::U256;
 /// Calls in one body.
 const BATCH: usize = 100;
 
+/// Owner, token (or the chain's own coin), hash of the block.
+pub(super) type Asked = ([u8; 20], Option<[u8; 20]>, [u8; 32]);
+
 pub(super) struct Node {
     client: reqwest::Client,
     url: String,
@@ -116,10 +119,7 @@ impl Node {
     }
 
     /// What an address holds with the block of that hash: wei, or units of a token.
-    pub(super) async fn balances(
-        &self,
-        asked: &[([u8; 20], Option<[u8; 20]>, [u8; 32])],
-    ) -> Result<Vec<U256>> {
+    pub(super) async fn balances(&self, asked: &[Asked]) -> Result<Vec<U256>> {
         let calls: Vec<(&str, Value)> = asked
             .iter()
             .map(|(owner, token, block)| balance_call(owner, token.as_ref(), block))
