@@ -88,27 +88,38 @@ pub(super) struct ReorgArgs {
     ground: GroundArgs,
 }
 
+/// Rounds on one chain. Beyond some hundreds of blocks anvil keeps older states on disk, and a deep reorganization
+/// that goes back to one of them loses the contracts: the chain itself is then wrong.
+const CHAPTER: u32 = 100;
+
 pub(super) async fn reorgs(bin_dir: Option<PathBuf>, args: ReorgArgs) -> Result<()> {
-    let (seed, mut bad) = (args.ground.seed, 0);
+    let mut bad = 0;
+    let first_seed = args.ground.seed;
+    let chapters = args.rounds.div_ceil(CHAPTER);
     for ground in args.ground.grounds(bin_dir)? {
-        println!("{} rounds on {:?}, seed {seed}", args.rounds, ground.engine);
-        let options = reorgs::Options {
-            ground,
-            rounds: args.rounds,
-            deep_every: args.deep_every,
-            seed,
-        };
-        let tell = |round: u32, tally: &reorgs::Tally| {
-            if round.is_multiple_of(25) {
-                println!(
-                    "round {round}: {} sent, {} dropped, {} taken in elsewhere, {} replaced",
-                    tally.fates.sent, tally.fates.dropped, tally.fates.moved, tally.fates.replaced
-                );
-            }
-        };
-        let tally = reorgs::run(&options, &tell).await?;
-        println!("{tally}");
-        bad += tally.report.problems.len();
+        for chapter in 0..chapters {
+            let seed = first_seed + u64::from(chapter);
+            let rounds = CHAPTER.min(args.rounds - chapter * CHAPTER);
+            println!("{rounds} rounds on {:?}, seed {seed}", ground.engine);
+            let options = reorgs::Options {
+                ground: ground.clone(),
+                rounds,
+                deep_every: args.deep_every,
+                seed,
+            };
+            let tell = |round: u32, tally: &reorgs::Tally| {
+                let fates = &tally.fates;
+                if round.is_multiple_of(25) {
+                    println!(
+                        "round {round}: {} sent, {} dropped, {} taken in elsewhere, {} replaced",
+                        fates.sent, fates.dropped, fates.moved, fates.replaced
+                    );
+                }
+            };
+            let tally = reorgs::run(&options, &tell).await?;
+            println!("{tally}");
+            bad += tally.report.problems.len();
+        }
     }
     if bad > 0 {
         bail!("{bad} differences between ledger and chain");

@@ -9,6 +9,9 @@ use super::report::{Check, Report};
 use super::tables::Tables;
 use super::values::{name, short};
 
+/// By organization and number of the ledger transaction.
+type Hashes<'a> = HashMap<(&'a [u8], i64), String>;
+
 /// A record says how far the ledger had come with it: number and hash of the last transaction.
 struct Mark {
     audit_seq: i64,
@@ -17,7 +20,7 @@ struct Mark {
 }
 
 pub(super) fn check(tables: &Tables, report: &mut Report) {
-    let mut hashes: HashMap<(&[u8], i64), String> = HashMap::new();
+    let mut hashes: Hashes<'_> = HashMap::new();
     for row in &tables.transactions {
         let key = (row.organization.as_slice(), row.seq);
         hashes.insert(key, hex::encode(&row.hash));
@@ -44,7 +47,7 @@ pub(super) fn check(tables: &Tables, report: &mut Report) {
 
 fn heads(
     tables: &Tables,
-    (hashes, ends): (&HashMap<(&[u8], i64), String>, &HashMap<&[u8], i64>),
+    (hashes, ends): (&Hashes<'_>, &HashMap<&[u8], i64>),
     report: &mut Report,
 ) {
     for (organization, seq, hash) in &tables.heads {
@@ -136,13 +139,7 @@ impl Blocks {
     }
 }
 
-fn judge(
-    mark: &Mark,
-    end: i64,
-    organization: &[u8],
-    hashes: &HashMap<(&[u8], i64), String>,
-    report: &mut Report,
-) {
+fn judge(mark: &Mark, end: i64, organization: &[u8], hashes: &Hashes<'_>, report: &mut Report) {
     let Mark {
         audit_seq,
         ledger_seq,

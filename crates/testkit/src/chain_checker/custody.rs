@@ -28,6 +28,16 @@ pub(super) async fn check(
         custody.insert((wallet, &account.asset), account);
     }
     for asset in assets {
+        if let Some(token) = &asset.contract
+            && !node.has_code(token, &chain.tip.hash).await?
+        {
+            let text = format!(
+                "there is no contract of {} at the tip: nothing to compare",
+                asset.name
+            );
+            report.problem(Check::Custody, text);
+            continue;
+        }
         let owners: Vec<(&[u8; 20], &Vec<u8>)> = tables.addresses.iter().collect();
         let asked: Vec<_> = owners
             .iter()

@@ -11,6 +11,9 @@ use ruint::aliases::U256;
 /// Calls in one body.
 const BATCH: usize = 100;
 
+/// Owner, token (or the chain's own coin), hash of the block.
+pub(super) type Asked = ([u8; 20], Option<[u8; 20]>, [u8; 32]);
+
 pub(super) struct Node {
     client: reqwest::Client,
     url: String,
@@ -107,11 +110,16 @@ impl Node {
         self.all(&calls).await
     }
 
+    /// Whether a contract stands at an address with the block of that hash.
+    pub(super) async fn has_code(&self, address: &[u8; 20], block: &[u8; 32]) -> Result<bool> {
+        let address = format!("0x{}", hex::encode(address));
+        let block = json!({ "blockHash": format!("0x{}", hex::encode(block)) });
+        let code = self.one("eth_getCode", json!([address, block])).await?;
+        Ok(code.as_str().is_some_and(|code| code.len() > 2))
+    }
+
     /// What an address holds with the block of that hash: wei, or units of a token.
-    pub(super) async fn balances(
-        &self,
-        asked: &[([u8; 20], Option<[u8; 20]>, [u8; 32])],
-    ) -> Result<Vec<U256>> {
+    pub(super) async fn balances(&self, asked: &[Asked]) -> Result<Vec<U256>> {
         let calls: Vec<(&str, Value)> = asked
             .iter()
             .map(|(owner, token, block)| balance_call(owner, token.as_ref(), block))

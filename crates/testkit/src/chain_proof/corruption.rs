@@ -23,7 +23,7 @@ const CORRUPTIONS: &[(&str, Check, &str)] = &[
     (
         "a balance that is not the sum of its entries",
         Check::Ledger,
-        "UPDATE ledger_entries SET posted_debits = {1} WHERE version = 1 AND account_id = (SELECT MIN(account_id) FROM ledger_entries)",
+        "UPDATE ledger_entries SET posted_debits = {1} WHERE version = 1 AND account_id = (SELECT account_id FROM ledger_entries ORDER BY account_id LIMIT 1)",
     ),
     (
         "an amount in an entry",
@@ -33,7 +33,7 @@ const CORRUPTIONS: &[(&str, Check, &str)] = &[
     (
         "a head that is not the last entry",
         Check::Ledger,
-        "UPDATE ledger_accounts SET posted_credits = {1} WHERE id = (SELECT MIN(id) FROM ledger_accounts)",
+        "UPDATE ledger_accounts SET posted_credits = {1} WHERE id = (SELECT id FROM ledger_accounts ORDER BY id LIMIT 1)",
     ),
     (
         "a version passed over",
@@ -93,12 +93,12 @@ const CORRUPTIONS: &[(&str, Check, &str)] = &[
     (
         "a deposit that is gone",
         Check::Deposits,
-        "DELETE FROM deposits WHERE id = (SELECT MIN(id) FROM deposits WHERE state = 'confirmed')",
+        "DELETE FROM deposits WHERE id = (SELECT id FROM deposits WHERE state = 'confirmed' ORDER BY id LIMIT 1)",
     ),
     (
         "a deposit of a transaction that never was",
         Check::Deposits,
-        "UPDATE deposits SET transaction_hash = {32} WHERE id = (SELECT MIN(id) FROM deposits WHERE state = 'confirmed')",
+        "UPDATE deposits SET transaction_hash = {32} WHERE id = (SELECT id FROM deposits WHERE state = 'confirmed' ORDER BY id LIMIT 1)",
     ),
     (
         "a retracted deposit that counts again",
@@ -108,37 +108,37 @@ const CORRUPTIONS: &[(&str, Check, &str)] = &[
     (
         "a deposit that is worth more",
         Check::Deposits,
-        "UPDATE deposits SET units = face_units, face_units = {32} WHERE id = (SELECT MIN(id) FROM deposits WHERE state = 'confirmed')",
+        "UPDATE deposits SET units = face_units, face_units = {32} WHERE id = (SELECT id FROM deposits WHERE state = 'confirmed' ORDER BY id LIMIT 1)",
     ),
     (
         "a deposit in another block",
         Check::Deposits,
-        "UPDATE deposits SET block_height = block_height - 1 WHERE id = (SELECT MIN(id) FROM deposits WHERE state = 'confirmed')",
+        "UPDATE deposits SET block_height = block_height - 1 WHERE id = (SELECT id FROM deposits WHERE state = 'confirmed' ORDER BY id LIMIT 1)",
     ),
     (
         "a deposit given to another customer",
         Check::Deposits,
-        "UPDATE deposits SET wallet_id = (SELECT MAX(id) FROM wallets) WHERE wallet_id <> (SELECT MAX(id) FROM wallets)",
+        "UPDATE deposits SET wallet_id = (SELECT id FROM wallets ORDER BY id DESC LIMIT 1) WHERE wallet_id <> (SELECT id FROM wallets ORDER BY id DESC LIMIT 1)",
     ),
     (
         "a credit that was taken back in the deposit only",
         Check::Customers,
-        "UPDATE deposits SET state = 'retracted' WHERE id = (SELECT MIN(id) FROM deposits WHERE state = 'confirmed')",
+        "UPDATE deposits SET state = 'retracted' WHERE id = (SELECT id FROM deposits WHERE state = 'confirmed' ORDER BY id LIMIT 1)",
     ),
     (
         "a deposit of less than was credited",
         Check::Customers,
-        "UPDATE deposits SET units = {1} WHERE id = (SELECT MIN(id) FROM deposits WHERE state = 'confirmed')",
+        "UPDATE deposits SET units = {1} WHERE id = (SELECT id FROM deposits WHERE state = 'confirmed' ORDER BY id LIMIT 1)",
     ),
     (
         "a wallet whose address holds what nobody booked",
         Check::Custody,
-        "UPDATE ledger_accounts SET kind = 'suspense' WHERE id = (SELECT MIN(id) FROM ledger_accounts WHERE kind = 'custody')",
+        "UPDATE ledger_accounts SET kind = 'suspense' WHERE id = (SELECT id FROM ledger_accounts WHERE kind = 'custody' AND posted_debits <> posted_credits ORDER BY id LIMIT 1)",
     ),
     (
         "a custody balance of one unit more",
         Check::Custody,
-        "UPDATE ledger_accounts SET posted_debits = {1} WHERE id = (SELECT MIN(id) FROM ledger_accounts WHERE kind = 'custody')",
+        "UPDATE ledger_accounts SET posted_debits = {1} WHERE id = (SELECT id FROM ledger_accounts WHERE kind = 'custody' AND posted_debits <> posted_credits ORDER BY id LIMIT 1)",
     ),
     (
         "a change without its audit record",
@@ -148,7 +148,8 @@ const CORRUPTIONS: &[(&str, Check, &str)] = &[
     (
         "audit records that name other hashes",
         Check::Audit,
-        "UPDATE audit_records SET payload = REPLACE(payload, 'ledger_seq\":1,', 'ledger_seq\":2,')",
+        "UPDATE audit_records SET payload = REPLACE(payload, 'ledger_hash\":\"', 'ledger_hash\":\"00') \
+         WHERE payload LIKE '%ledger_hash%'",
     ),
 ];
 

@@ -139,7 +139,7 @@ impl Answers {
     pub(super) fn is_level(&self, chain: &str, hash: &Value) -> bool {
         self.networks
             .get(chain)
-            .is_some_and(|line| line.hash == *hash && line.deposits.get("detected").is_none())
+            .is_some_and(|line| line.hash == *hash && !line.deposits.contains_key("detected"))
     }
 
     /// Every asset was compared since the last block, and is as it should be.

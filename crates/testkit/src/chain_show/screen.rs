@@ -104,8 +104,8 @@ impl Screen {
         );
         let _ = writeln!(
             text,
-            "  \x1b[2m{:<14}{:>7}{:>9}{:>9}{:>6}{:>8}{:>9}  {}\x1b[0m",
-            "chain", "head", "agreed", "ledger", "lag", "nodes", "reorgs", "state"
+            "  \x1b[2m{:<14}{:>7}{:>9}{:>9}{:>6}{:>8}{:>9}  state\x1b[0m",
+            "chain", "head", "agreed", "ledger", "lag", "nodes", "reorgs"
         );
         for (chain, line) in &answers.networks {
             let behind = line.head.saturating_sub(line.height).max(line.lag);
