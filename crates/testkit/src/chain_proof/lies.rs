@@ -108,6 +108,13 @@ pub async fn run(options: &Options, tell: &(impl Fn(&Tally) + Sync)) -> Result<T
             report.orphaned
         );
     }
+    // The checker excuses what a breaker holds back; but no lie may trip one.
+    let waiting = report.deposits.get("detected").copied().unwrap_or(0);
+    ensure!(
+        waiting == 0,
+        "{waiting} true deposits were never credited: a lie has tripped a breaker; told {:?}",
+        run.tally.told
+    );
     run.tally.took = started.elapsed();
     run.scene.done().await;
     Ok(run.tally)
