@@ -55,9 +55,7 @@ pub use pools::Pool;
 pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
 pub use vaults::{Drilled, NewVault};
 pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
-pub use watch::{
-    CoveredBlock, Followed, Full, Place, Rescan, WatchedSet, WatcherSettings,
-};
+pub use watch::{CoveredBlock, Followed, Full, Place, Rescan, WatchedSet, WatcherSettings};
 pub use workers::WorkerSettings;
 
 use audit::{AnchorFile, Chains};

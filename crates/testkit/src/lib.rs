@@ -24,5 +24,5 @@ pub use anvil::Anvil;
 pub use database::{Engine, TestDatabase};
 pub use double_source::DoubleSource;
 pub use faults::FaultySigner;
-pub use lying_node::LyingNode;
 pub use installation::{Installation, MNEMONIC, ManualClock};
+pub use lying_node::LyingNode;

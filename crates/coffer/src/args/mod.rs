@@ -23,9 +23,7 @@ pub(crate) use self::ledger::{
     LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs, LedgerPageArgs,
 };
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
-pub(crate) use self::network::{
-    AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand,
-};
+pub(crate) use self::network::{AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand};
 pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,

@@ -49,11 +49,7 @@ impl Platform {
     }
 
     /// Rows of the transactions, each with the hash that covers it and the one before; their entries; the new end.
-    fn chained(
-        &self,
-        mut end: LedgerHead,
-        posted: &[Posted],
-    ) -> Result<Chained, Error> {
+    fn chained(&self, mut end: LedgerHead, posted: &[Posted]) -> Result<Chained, Error> {
         end.at_ms = end.at_ms.max(self.now_ms());
         let mut transactions = Vec::with_capacity(posted.len());
         let mut entries: Vec<EntryRow> = Vec::with_capacity(posted.len() * 2);

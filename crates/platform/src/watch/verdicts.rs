@@ -125,7 +125,9 @@ impl Platform {
             opened = self.open_wallet(tx, again).await;
         }
         match opened {
-            Ok(wallet) if wallet.organization == organization => Ok(Recipient::Known(Box::new(wallet))),
+            Ok(wallet) if wallet.organization == organization => {
+                Ok(Recipient::Known(Box::new(wallet)))
+            }
             Ok(_) | Err(Error::Integrity { .. }) => Ok(Recipient::Refused),
             Err(other) => Err(other),
         }

@@ -115,7 +115,6 @@ pub fn run(seed: u64, defect: Option<Defect>, told: bool) -> Result<Report, Box<
 }
 
 /// One run without a defect, and the end of its story if it is `told`; a failure has its own.
-#[must_use]
 pub fn tell(seed: u64, told: bool) -> (Result<Report, Box<Failure>>, Vec<String>) {
     run_and_tell(seed, None, told)
 }

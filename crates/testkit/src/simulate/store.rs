@@ -125,18 +125,14 @@ impl Store {
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), String> {
         match commit.block {
             Some(BlockChange::Take(stored)) => {
-                if self.blocks.insert(stored.block.height.0, stored).is_some() {
-                    return Err(format!("two blocks at height {}", stored.block.height));
-                }
+                let before = self.blocks.insert(stored.block.height.0, stored);
+                let twice = format!("two blocks at height {}", stored.block.height);
+                before.map_or(Ok(()), |_| Err(twice))?;
             }
             Some(BlockChange::Undo(block)) => {
-                if self
-                    .blocks
-                    .remove(&block.height.0)
-                    .is_none_or(|had| had.block != block)
-                {
-                    return Err(format!("{block} is undone and was not there"));
-                }
+                let had = self.blocks.remove(&block.height.0);
+                had.filter(|had| had.block == block)
+                    .ok_or_else(|| format!("{block} is undone and was not there"))?;
             }
             None => {}
         }

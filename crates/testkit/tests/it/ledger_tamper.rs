@@ -113,6 +113,7 @@ async fn reading_refused(platform: &Platform, installation: &Installation) -> bo
 }
 
 /// (name, statements, whether reading must refuse; verifying always must).
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn cases(account: &str, other: &str) -> Vec<(&'static str, String, bool)> {
     let set =
         |table: &str, what: &str, which: &str| format!("UPDATE {table} SET {what} WHERE {which}");

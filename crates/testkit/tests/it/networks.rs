@@ -6,7 +6,7 @@ use std::sync::Arc;
 use coffer_domain::address::{AddressKind, AddressPayload};
 use coffer_domain::asset::{Asset, AssetState};
 use coffer_domain::block::BlockHash;
-use coffer_domain::id::NetworkId;
+use coffer_domain::id::{AssetId, NetworkId};
 use coffer_domain::network::{Finality, Network, NetworkSettings, NetworkState, NodeUrl};
 use coffer_platform::{
     AddedAsset, Answer, AssetChange, AssetFilter, Error, NewAsset, NewNetwork, Once, Platform,
@@ -416,6 +416,19 @@ async fn changed_rows_are_refused(engine: Engine) {
             format!("UPDATE networks SET {column} = (SELECT {column} FROM kept); DROP TABLE kept");
         scene.installation.database.tamper(&back).await;
     }
+    changed_assets_are_refused(&scene, asset.id, &blob).await;
+    assert!(scene.platform().asset(admin, asset.id).await.is_ok());
+    assert!(
+        scene
+            .platform()
+            .network(admin, scene.network.id)
+            .await
+            .is_ok()
+    );
+}
+
+async fn changed_assets_are_refused(scene: &Scene, asset: AssetId, blob: &dyn Fn(&str) -> String) {
+    let admin = &scene.installation.admin;
     let assets = [
         ("name", "'eip155:1/slip44:60'".to_owned()),
         ("contract", blob(&"22".repeat(20))),
@@ -433,7 +446,7 @@ async fn changed_rows_are_refused(engine: Engine) {
         );
         scene.installation.database.tamper(&before).await;
         for platform in [scene.platform().clone(), scene.installation.reopen().await] {
-            let read = platform.asset(admin, asset.id).await;
+            let read = platform.asset(admin, asset).await;
             assert!(
                 matches!(read, Err(Error::Integrity { .. })),
                 "{column}: {read:?}"
@@ -448,14 +461,6 @@ async fn changed_rows_are_refused(engine: Engine) {
             format!("UPDATE assets SET {column} = (SELECT {column} FROM kept); DROP TABLE kept");
         scene.installation.database.tamper(&back).await;
     }
-    assert!(scene.platform().asset(admin, asset.id).await.is_ok());
-    assert!(
-        scene
-            .platform()
-            .network(admin, scene.network.id)
-            .await
-            .is_ok()
-    );
 }
 
 async fn hidden_and_swapped_rows_are_refused(engine: Engine) {

@@ -207,7 +207,7 @@ impl ChainSource for FakeChain {
     ) -> BoxFuture<'a, Result<ObservedBlock, NodeError>> {
         Box::pin(async move {
             self.quorum()?;
-            let mut state = self.state();
+            let state = self.state();
             let gone = NodeError::BlockGone {
                 height: block.height,
                 hash: block.hash,
