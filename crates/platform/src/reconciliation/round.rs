@@ -1,5 +1,9 @@
 //! One round: the ledger's side from one snapshot, the chain's side at the same block, and the comparison.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use coffer_domain::address::AddressPayload;
 use coffer_domain::asset::{Asset, AssetState};
 use coffer_domain::block::BlockRef;
 use coffer_domain::id::NetworkId;
@@ -15,6 +19,10 @@ use super::addresses::Targets;
 use super::settle::Found;
 use crate::transaction::reread;
 use crate::{Caller, Error, Platform};
+
+/// What differs is asked again after this pause, before it counts: a node that makes a block at this moment may
+/// answer for the one before with the new one's state.
+const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// What the ledger says of one asset, in the order of the targets; `None` where there is no account.
 struct Positions {
@@ -155,25 +163,46 @@ impl Platform {
         positions: Positions,
     ) -> Result<Found, Error> {
         let Positions { asset, custody } = positions;
-        let balances = match targets.addresses.as_slice() {
-            [] => Vec::new(),
-            addresses => source.balances(tip, &asset.kind, addresses).await?,
-        };
-        if balances.len() != targets.addresses.len() {
-            let text = format!("{} balances of {}", balances.len(), targets.addresses.len());
-            return Err(Error::Internal(text));
+        let mut balances = read(source, tip, &asset, &targets.addresses).await?;
+        let mut compared = comparison(targets, &custody, &balances);
+        if compared.state() == ReconciliationState::Drift {
+            tokio::time::sleep(AGAIN_AFTER).await;
+            let differing: Vec<_> = compared.differences.iter().map(|one| one.address).collect();
+            let again = read(source, tip, &asset, &differing).await?;
+            let again: HashMap<_, _> = differing.into_iter().zip(again).collect();
+            for (address, balance) in targets.addresses.iter().zip(&mut balances) {
+                *balance = again.get(address).copied().unwrap_or(*balance);
+            }
+            compared = comparison(targets, &custody, &balances);
         }
-        let comparison = comparison(targets, &custody, &balances);
-        if comparison.state() == ReconciliationState::Drift {
+        if compared.state() == ReconciliationState::Drift {
             confirm_block(source, tip).await?;
         }
         Ok(Found {
             asset,
             block: tip,
-            comparison,
+            comparison: compared,
             held: held(&custody, balances),
         })
     }
+}
+
+/// Balances at the end of a block, one per address.
+async fn read(
+    source: &dyn ChainSource,
+    at: BlockRef,
+    asset: &Asset,
+    addresses: &[AddressPayload],
+) -> Result<Vec<U256>, Error> {
+    let balances = match addresses {
+        [] => Vec::new(),
+        addresses => source.balances(at, &asset.kind, addresses).await?,
+    };
+    if balances.len() == addresses.len() {
+        return Ok(balances);
+    }
+    let text = format!("{} balances of {}", balances.len(), addresses.len());
+    Err(Error::Internal(text))
 }
 
 fn comparison(targets: &Targets, custody: &[Option<Net>], balances: &[U256]) -> Comparison {

@@ -16,6 +16,7 @@ on_both_engines!(
     a_rebasing_token_is_found_and_stopped,
     a_surplus_does_not_hide_a_lack,
     a_reorganization_in_mid_round_is_no_drift,
+    a_difference_that_is_gone_when_asked_again_is_none,
     a_block_that_is_gone_concludes_nothing,
     too_few_nodes_conclude_nothing,
     an_edited_custody_account_is_refused,
@@ -202,6 +203,23 @@ async fn a_reorganization_in_mid_round_is_no_drift(engine: Engine) {
     let round = site.reconcile().await;
     assert!(matches!(round, Err(Error::Nodes(_))), "{round:?}");
     nothing_concluded(&site, 0).await;
+}
+
+/// A node that makes a block at this moment answers for the tip with the new block's state.
+async fn a_difference_that_is_gone_when_asked_again_is_none(engine: Engine) {
+    let site = Site::create(engine).await;
+    let (_, address) = site.wallet("c1").await;
+    let coin = |units| Change::deposit(site.coin.kind, address, units);
+    site.chain.grow(&[coin(500)]);
+    site.follow().await;
+    site.chain.grow(&[coin(7)]);
+    let too_early = |chain: &Chain| {
+        chain.careless(true);
+        chain.before_balances(|chain| chain.careless(false));
+    };
+    site.chain.before_balances(too_early);
+    assert_eq!(site.states().await, [Matched, Matched]);
+    assert_eq!(site.breaker(&site.coin).await, AssetState::Active);
 }
 
 async fn a_block_that_is_gone_concludes_nothing(engine: Engine) {
