@@ -26,7 +26,7 @@ macro_rules! on_both_engines {
 }
 pub(crate) use on_both_engines;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Looks again until `look` gives something.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
