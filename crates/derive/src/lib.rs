@@ -15,6 +15,7 @@
 //! Cost: a [`Deriver`] holds a table of about 1 MiB, built once in some 10 ms; share it between threads. A
 //! call works in chunks of [`deriver::LANES`] keys, with some 330 KiB of scratch beside the result.
 
+mod arch;
 mod comb;
 pub mod deriver;
 mod error;
@@ -23,6 +24,7 @@ mod hashes;
 mod payloads;
 pub mod verify;
 
+pub use arch::Arch;
 pub use deriver::Deriver;
 pub use error::DeriveError;
 pub use extended_key::ExtendedPublicKey;
