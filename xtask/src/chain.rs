@@ -32,11 +32,6 @@ impl Chain {
         Ok(Self { anvil, contracts })
     }
 
-    /// The node itself, to be run.
-    pub(crate) fn node(&self) -> Command {
-        Command::new(&self.anvil)
-    }
-
     pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("COFFER_TEST_ANVIL", &self.anvil)

@@ -68,6 +68,21 @@ impl Platform {
         Err(refused(name))
     }
 
+    /// Refuses to add an object that the audit has seen before: its row was taken away.
+    pub(crate) async fn never_added(
+        &self,
+        tx: &mut Tx,
+        organization: OrganizationId,
+        object: Versioned,
+    ) -> Result<(), Error> {
+        self.follow(tx, organization).await?;
+        let name = object.name();
+        if self.0.chains.object_version(organization, &name) > 0 {
+            return Err(refused(name));
+        }
+        Ok(())
+    }
+
     /// What to answer for an object that the audit knows and a list lacks: a refusal if its row is gone, a
     /// lost race if the list was read before the object was added.
     pub(crate) async fn vanished(&self, object: Versioned) -> Result<Error, Error> {

@@ -81,6 +81,17 @@ impl Platform {
         }
     }
 
+    /// The same before slow work outside of a transaction; the one with the effect asks again.
+    pub(crate) async fn replay_now<T>(
+        &self,
+        caller: &Caller,
+        operation: &'static str,
+        once: Option<&Once<'_, T>>,
+    ) -> Result<Option<Answer<T>>, Error> {
+        let mut tx = self.0.db.read().await?;
+        self.replay(&mut tx, caller, operation, once).await
+    }
+
     /// Keeps the answer of an effect, in its transaction.
     pub(crate) async fn keep<T>(
         &self,

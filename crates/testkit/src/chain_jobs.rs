@@ -1,14 +1,37 @@
-//! The proofs about chains as commands: `check-chain`, `reorgs`, `lies`; and the demo of deposits.
+//! The proofs about chains as commands: `node`, `check-chain`, `reorgs`, `lies`; and the demo of deposits.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use coffer_testkit::anvil::{self, Anvil};
 use coffer_testkit::chain_checker;
 use coffer_testkit::chain_proof::reorgs::FINALITY;
 use coffer_testkit::chain_proof::{Ground, lies, reorgs};
 use coffer_testkit::chain_show;
 
 use super::{Engines, engines, environment, programs};
+
+#[derive(clap::Args)]
+pub(super) struct NodeArgs {
+    #[arg(long, default_value_t = 31337)]
+    chain_id: u64,
+    /// On the loopback; any that is free for 0.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+}
+
+pub(super) async fn node(args: NodeArgs) -> Result<()> {
+    let options = anvil::Options {
+        chain_id: args.chain_id,
+        port: args.port,
+        ..anvil::Options::default()
+    };
+    let anvil = Anvil::start(&options).await?;
+    println!("Listening on {}", anvil.url());
+    std::future::pending::<()>().await;
+    drop(anvil);
+    Ok(())
+}
 
 #[derive(clap::Args)]
 pub(super) struct CheckArgs {

@@ -15,6 +15,7 @@ pub mod database;
 pub mod double_source;
 pub mod faults;
 pub mod installation;
+mod loopback;
 pub mod lying_node;
 pub mod programs;
 pub mod serving;

@@ -41,6 +41,8 @@ enum Job {
     BenchWatched(WatchedArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
+    /// A real Ethereum node that makes blocks when it is told to; ends when this does.
+    Node(chain_jobs::NodeArgs),
     /// Prove, from a database and a node alone, that the ledger is what the chain is.
     CheckChain(chain_jobs::CheckArgs),
     /// Random reorganizations under a server that is killed again and again, on a real node.
@@ -143,6 +145,7 @@ async fn main() -> ExitCode {
         Job::BenchLedger(args) => bench_ledger(args).await,
         Job::BenchWatched(args) => bench_watched(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
+        Job::Node(args) => chain_jobs::node(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
         Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,
         Job::Lies(args) => chain_jobs::lies(cli.bin_dir, args).await,

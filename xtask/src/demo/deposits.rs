@@ -81,10 +81,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     };
 
     say(2, "Start two chains, and put a token on each");
-    let nodes = start_nodes(&chain, &data.path)?;
+    let payer = programs.join("coffer-testkit");
+    let nodes = start_nodes(&chain, &payer, &data.path)?;
     let urls: Vec<String> = nodes.iter().map(|node| node.url.clone()).collect();
     let payers = Payers {
-        program: programs.join("coffer-testkit"),
+        program: payer,
         chain: &chain,
         urls: &urls,
     };
@@ -116,23 +117,23 @@ struct Node {
     url: String,
 }
 
-fn start_nodes(chain: &Chain, folder: &Path) -> Result<Vec<Node>> {
+fn start_nodes(chain: &Chain, payer: &Path, folder: &Path) -> Result<Vec<Node>> {
     CHAIN_IDS
         .into_iter()
         .map(|id| {
             let port = process::free_port()?;
-            let mut anvil = chain.node();
-            anvil.args(["--host=127.0.0.1", "--no-request-size-limit", "--no-mining"]);
-            anvil.arg(format!("--port={port}"));
-            anvil.arg(format!("--chain-id={id}"));
-            eprintln!("$ {}", process::describe(&anvil));
+            let mut node = Command::new(payer);
+            node.arg("node").args(["--port", &port.to_string()]);
+            node.args(["--chain-id", &id.to_string()]);
+            chain.tell(&mut node);
+            eprintln!("$ {}", process::describe(&node));
             let log = folder.join(format!("chain-{id}.log"));
             let options = GuardOptions {
                 signal: "INT",
                 log: &log,
                 trash: None,
             };
-            let mut process = Guarded::start(&anvil, &options)?;
+            let mut process = Guarded::start(&node, &options)?;
             process::wait_for("the node", Duration::from_secs(30), || {
                 process.check_alive()?;
                 // A GET is no call, and yet an answer.

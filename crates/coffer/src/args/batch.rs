@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::page::PageArgs;
 use super::values;
 
 #[derive(Subcommand)]
@@ -33,11 +34,8 @@ pub(crate) struct BatchListArgs {
     /// Only batches in this state.
     #[arg(long)]
     pub state: Option<String>,
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: u32,
-    /// Go on where an earlier answer's next_cursor says.
-    #[arg(long)]
-    pub cursor: Option<String>,
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 #[derive(Args)]

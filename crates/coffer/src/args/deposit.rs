@@ -1,5 +1,6 @@
 use clap::{Args, Subcommand};
 
+use super::page::PageArgs;
 use super::values;
 
 #[derive(Subcommand)]
@@ -27,15 +28,8 @@ pub(crate) struct DepositListArgs {
     pub wallet: Option<String>,
     #[arg(long, value_parser = ["detected", "confirmed", "finalized", "retracted", "rejected", "held"])]
     pub state: Option<String>,
-    /// Deposits per page [default: 50, with --all 1000].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
-    /// Go on where an earlier answer's next_cursor says.
-    #[arg(long)]
-    pub cursor: Option<String>,
-    /// All pages, not only one.
-    #[arg(long)]
-    pub all: bool,
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
 use clap::{Args, Subcommand};
 
+use super::page::PageArgs;
 use super::values;
 
 #[derive(Subcommand)]
@@ -7,13 +8,13 @@ pub(crate) enum LedgerCommand {
     /// List accounts and their balances.
     Accounts(LedgerAccountsArgs),
     /// List transactions, the oldest first.
-    Transactions(LedgerPageArgs),
+    Transactions(PageArgs),
     /// List an account's entries, the oldest first.
     Entries {
         #[arg(value_name = "ACCOUNT", value_parser = values::ledger_account_id)]
         account: String,
         #[command(flatten)]
-        page: LedgerPageArgs,
+        page: PageArgs,
     },
     /// The trial balance, now or at any moment before.
     Balances(LedgerBalancesArgs),
@@ -48,7 +49,7 @@ pub(crate) struct LedgerAccountsArgs {
     #[command(flatten)]
     pub filter: LedgerFilterArgs,
     #[command(flatten)]
-    pub page: LedgerPageArgs,
+    pub page: PageArgs,
 }
 
 #[derive(Args)]
@@ -58,17 +59,4 @@ pub(crate) struct LedgerBalancesArgs {
     pub at: Option<String>,
     #[command(flatten)]
     pub filter: LedgerFilterArgs,
-}
-
-#[derive(Args)]
-pub(crate) struct LedgerPageArgs {
-    /// Lines per page [default: 50, with --all 1000].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
-    /// Go on where an earlier answer's next_cursor says.
-    #[arg(long)]
-    pub cursor: Option<String>,
-    /// All pages, not only one.
-    #[arg(long)]
-    pub all: bool,
 }

@@ -6,6 +6,7 @@ mod ledger;
 mod local;
 mod network;
 mod objects;
+mod page;
 mod reconcile;
 mod values;
 mod vault;
@@ -19,15 +20,14 @@ pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
-pub(crate) use self::ledger::{
-    LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs, LedgerPageArgs,
-};
+pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::network::{AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand};
 pub(crate) use self::objects::{
     AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
     WalletShowArgs,
 };
+pub(crate) use self::page::PageArgs;
 pub(crate) use self::reconcile::{ReconcileCommand, ReconcileListArgs};
 pub(crate) use self::vault::{
     AllowListChange, AllowListCommand, DrillArgs, PoolCommand, VaultCommand,

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::page::PageArgs;
 use super::values;
 
 #[derive(Subcommand)]
@@ -53,15 +54,8 @@ pub(crate) struct ListArgs {
     pub state: Option<String>,
     #[arg(long, value_name = "ID", value_parser = values::vault_id)]
     pub vault: Option<String>,
-    /// Wallets per page [default: 50, with --all 1000].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
-    /// Go on where an earlier answer's next_cursor says.
-    #[arg(long)]
-    pub cursor: Option<String>,
-    /// All pages, not only one.
-    #[arg(long)]
-    pub all: bool,
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
 use clap::{Args, Subcommand};
 
+use super::page::PageArgs;
 use super::values;
 
 #[derive(Subcommand)]
@@ -27,13 +28,6 @@ pub(crate) struct ReconcileListArgs {
     /// matched or drift.
     #[arg(long, value_parser = ["matched", "drift"])]
     pub state: Option<String>,
-    /// Lines per page [default: 50, with --all 1000].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
-    /// Go on where an earlier answer's next_cursor says.
-    #[arg(long)]
-    pub cursor: Option<String>,
-    /// All pages, not only one.
-    #[arg(long)]
-    pub all: bool,
+    #[command(flatten)]
+    pub page: PageArgs,
 }

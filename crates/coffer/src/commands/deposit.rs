@@ -22,27 +22,13 @@ pub(crate) async fn run(session: &Session, command: DepositCommand) -> Result<()
 }
 
 async fn list(session: &Session, args: DepositListArgs) -> Result<(), Failure> {
-    let limit = args
-        .limit
-        .unwrap_or(if args.all { 1000 } else { 50 })
-        .to_string();
-    let mut filters = vec![("limit", limit.as_str())];
-    for (name, value) in [
+    let filters = [
         ("network", &args.network),
         ("asset", &args.asset),
         ("wallet", &args.wallet),
         ("state", &args.state),
-    ] {
-        if let Some(value) = value {
-            filters.push((name, value));
-        }
-    }
-    let query = PageQuery {
-        path: &["deposits"],
-        filters,
-        cursor: args.cursor,
-        all: args.all,
-    };
+    ];
+    let query = PageQuery::new(&["deposits"], args.page).filtered(filters);
     pages::print(session, query, table).await?.into_result()
 }
 

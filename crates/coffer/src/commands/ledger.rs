@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Session;
 use super::pages::{self, PageQuery};
-use crate::args::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs, LedgerPageArgs};
+use crate::args::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
 use crate::client::Resource;
 use crate::error::Failure;
 use crate::output::{Table, fields, items, member, thousands};
@@ -13,15 +13,17 @@ use crate::output::{Table, fields, items, member, thousands};
 pub(crate) async fn run(session: &Session, command: LedgerCommand) -> Result<(), Failure> {
     match command {
         LedgerCommand::Accounts(args) => {
-            let filters = filters(&args.filter);
-            list(session, "accounts", filters, args.page, accounts).await
+            let query = PageQuery::new(&["ledger", "accounts"], args.page);
+            list(session, query.filtered(filters(&args.filter)), accounts).await
         }
         LedgerCommand::Transactions(page) => {
-            list(session, "transactions", Vec::new(), page, transactions).await
+            let query = PageQuery::new(&["ledger", "transactions"], page);
+            list(session, query, transactions).await
         }
         LedgerCommand::Entries { account, page } => {
-            let filters = vec![("account", account.as_str())];
-            list(session, "entries", filters, page, entries).await
+            let account = Some(account);
+            let query = PageQuery::new(&["ledger", "entries"], page);
+            list(session, query.filtered([("account", &account)]), entries).await
         }
         LedgerCommand::Balances(args) => balances(session, &args).await,
         LedgerCommand::Statement { account, from, to } => {
@@ -31,36 +33,19 @@ pub(crate) async fn run(session: &Session, command: LedgerCommand) -> Result<(),
     }
 }
 
-fn filters(args: &LedgerFilterArgs) -> Vec<(&str, &str)> {
-    let named = [
+fn filters(args: &LedgerFilterArgs) -> [(&'static str, &Option<String>); 3] {
+    [
         ("asset", &args.asset),
         ("kind", &args.kind),
         ("wallet", &args.wallet),
-    ];
-    let given = named.into_iter();
-    given
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-        .collect()
+    ]
 }
 
 async fn list(
     session: &Session,
-    what: &str,
-    mut filters: Vec<(&str, &str)>,
-    args: LedgerPageArgs,
+    query: PageQuery<'_>,
     table: fn(&[Value]) -> String,
 ) -> Result<(), Failure> {
-    let limit = args
-        .limit
-        .unwrap_or(if args.all { 1000 } else { 50 })
-        .to_string();
-    filters.push(("limit", limit.as_str()));
-    let query = PageQuery {
-        path: &["ledger", what],
-        filters,
-        cursor: args.cursor,
-        all: args.all,
-    };
     pages::print(session, query, table).await?.into_result()
 }
 
@@ -132,10 +117,8 @@ fn entries(rows: &[Value]) -> String {
 }
 
 async fn balances(session: &Session, args: &LedgerBalancesArgs) -> Result<(), Failure> {
-    let mut query = filters(&args.filter);
-    if let Some(at) = &args.at {
-        query.push(("at", at));
-    }
+    let query = filters(&args.filter).into_iter().chain([("at", &args.at)]);
+    let query = pages::given(query);
     let path = ["ledger", "balances"];
     let answer = session.client.get(Resource::with(&path, &query)).await?;
     session.out.answer(&answer, || {

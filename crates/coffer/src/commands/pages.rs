@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Session;
+use crate::args::PageArgs;
 use crate::client::Resource;
 use crate::error::Failure;
 use crate::output::items;
@@ -10,11 +11,54 @@ use crate::output::items;
 /// More pages than any list has; a server that never ends is left.
 const PAGES_MAX: u64 = 1_000_000;
 
+/// Lines of a page, unless the command says otherwise.
+const LINES: u32 = 50;
+/// As many as a page may have.
+const LINES_MAX: u32 = 1000;
+
+/// A list: where it is, and what of it is asked for.
 pub(crate) struct PageQuery<'a> {
-    pub path: &'a [&'a str],
-    pub filters: Vec<(&'a str, &'a str)>,
-    pub cursor: Option<String>,
-    pub all: bool,
+    path: &'a [&'a str],
+    filters: Vec<(&'a str, &'a str)>,
+    page: PageArgs,
+}
+
+impl<'a> PageQuery<'a> {
+    pub(crate) fn new(path: &'a [&'a str], page: PageArgs) -> Self {
+        Self {
+            path,
+            filters: Vec::new(),
+            page,
+        }
+    }
+
+    /// Every line, in as few calls as there can be.
+    pub(crate) fn whole(path: &'a [&'a str]) -> Self {
+        let page = PageArgs {
+            limit: None,
+            cursor: None,
+            all: true,
+        };
+        Self::new(path, page)
+    }
+
+    pub(crate) fn filtered(
+        mut self,
+        filters: impl IntoIterator<Item = (&'a str, &'a Option<String>)>,
+    ) -> Self {
+        self.filters = given(filters);
+        self
+    }
+}
+
+/// The filters that have a value.
+pub(crate) fn given<'a>(
+    filters: impl IntoIterator<Item = (&'a str, &'a Option<String>)>,
+) -> Vec<(&'a str, &'a str)> {
+    let values = filters.into_iter();
+    values
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        .collect()
 }
 
 /// What the pages left unsaid: where to go on, and the rows that the server would not show.
@@ -32,11 +76,19 @@ pub(crate) async fn print(
 ) -> Result<Rest, Failure> {
     let out = session.out;
     let mut rest = Rest::default();
-    let mut cursor = query.cursor;
+    let PageArgs {
+        limit,
+        mut cursor,
+        all,
+    } = query.page;
+    let limit = limit
+        .unwrap_or(if all { LINES_MAX } else { LINES })
+        .to_string();
     let mut line = String::from("{\"data\":[");
     let mut first = true;
     for _ in 0..PAGES_MAX {
         let mut filters = query.filters.clone();
+        filters.push(("limit", &limit));
         if let Some(cursor) = &cursor {
             filters.push(("cursor", cursor));
         }
@@ -63,7 +115,7 @@ pub(crate) async fn print(
             first = false;
         }
         rest.next_cursor = next;
-        if !query.all || rest.next_cursor.is_none() || rest.next_cursor == cursor {
+        if !all || rest.next_cursor.is_none() || rest.next_cursor == cursor {
             break;
         }
         cursor.clone_from(&rest.next_cursor);

@@ -41,26 +41,12 @@ async fn run_now(session: &Session, network: &str) -> Result<(), Failure> {
 }
 
 async fn list(session: &Session, args: ReconcileListArgs) -> Result<(), Failure> {
-    let limit = args
-        .limit
-        .unwrap_or(if args.all { 1000 } else { 50 })
-        .to_string();
-    let mut filters = vec![("limit", limit.as_str())];
-    for (name, value) in [
+    let filters = [
         ("network", &args.network),
         ("asset", &args.asset),
         ("state", &args.state),
-    ] {
-        if let Some(value) = value {
-            filters.push((name, value));
-        }
-    }
-    let query = PageQuery {
-        path: &["reconciliations"],
-        filters,
-        cursor: args.cursor,
-        all: args.all,
-    };
+    ];
+    let query = PageQuery::new(&["reconciliations"], args.page).filtered(filters);
     pages::print(session, query, table).await?.into_result()
 }
 

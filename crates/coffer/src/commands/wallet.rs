@@ -60,26 +60,12 @@ async fn by_external_id(session: &Session, external_id: &str) -> Result<Value, F
 }
 
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
-    let limit = args
-        .limit
-        .unwrap_or(if args.all { 1000 } else { 50 })
-        .to_string();
-    let mut filters = vec![("limit", limit.as_str())];
-    for (name, value) in [
+    let filters = [
         ("external_id", &args.external_id),
         ("state", &args.state),
         ("vault", &args.vault),
-    ] {
-        if let Some(value) = value {
-            filters.push((name, value));
-        }
-    }
-    let query = PageQuery {
-        path: &["wallets"],
-        filters,
-        cursor: args.cursor,
-        all: args.all,
-    };
+    ];
+    let query = PageQuery::new(&["wallets"], args.page).filtered(filters);
     pages::print(session, query, table).await?.into_result()
 }
 

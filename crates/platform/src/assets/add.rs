@@ -9,6 +9,7 @@ use coffer_store::assets as rows;
 use ruint::aliases::U256;
 
 use crate::audit::{Changes, Entry, append};
+use crate::freshness::Versioned;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -42,14 +43,9 @@ impl Platform {
         once: Option<Once<'_, AddedAsset>>,
     ) -> Result<Answer<AddedAsset>, Error> {
         self.guard(caller.organization)?;
-        let mut tx = self.0.db.read().await?;
-        if let Some(answer) = self
-            .replay(&mut tx, caller, OPERATION, once.as_ref())
-            .await?
-        {
+        if let Some(answer) = self.replay_now(caller, OPERATION, once.as_ref()).await? {
             return Ok(answer);
         }
-        drop(tx);
         let network = self.network(caller, network).await?;
         let kind = check(&network, &new)?;
         let warnings = self.compare_with_contract(&network, &kind, &new).await?;
@@ -114,19 +110,12 @@ impl Platform {
     }
 
     async fn insert_asset(&self, tx: &mut Tx, asset: &Asset, actor: &str) -> Result<(), Error> {
-        self.follow(tx, asset.organization).await?;
         if rows::lock(tx, asset.id).await?.is_some() {
             let text = format!("{} is {} already", asset.name, asset.id);
             return Err(Error::StateConflict(text));
         }
-        if self
-            .0
-            .chains
-            .object_version(asset.organization, &asset.id.to_string())
-            > 0
-        {
-            return Err(crate::seal::refused(asset.id.to_string()));
-        }
+        self.never_added(tx, asset.organization, Versioned::Asset(asset.id))
+            .await?;
         rows::insert(tx, &self.0.seals.seal(asset.clone())).await?;
         let entry = Entry {
             organization: asset.organization,

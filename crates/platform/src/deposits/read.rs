@@ -1,5 +1,8 @@
 //! Listing and showing deposits.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use coffer_domain::asset::Asset;
 use coffer_domain::deposit::{Deposit, DepositState};
 use coffer_domain::id::{AssetId, DepositId, NetworkId, WalletId};
@@ -94,15 +97,17 @@ impl Platform {
             next: last.filter(|_| full),
             ..DepositPage::default()
         };
+        let mut shown = Vec::with_capacity(limit as usize);
         for judged in self.judge_deposits(&mut tx, found).await? {
             match judged {
-                Ok(deposit) => page.items.push(self.view(&mut tx, caller, deposit).await?),
+                Ok(deposit) => shown.push(deposit),
                 Err(id) => {
                     let _ = refused(id.to_string());
                     page.refused.push(id);
                 }
             }
         }
+        page.items = self.views(&mut tx, caller, shown).await?;
         Ok(page)
     }
 
@@ -111,7 +116,8 @@ impl Platform {
         let mut tx = self.0.db.read().await?;
         self.follow(&mut tx, caller.organization).await?;
         let deposit = self.own_deposit(&mut tx, caller, id).await?;
-        self.view(&mut tx, caller, deposit).await
+        let view = self.views(&mut tx, caller, vec![deposit]).await?.pop();
+        view.ok_or_else(|| refused(id.to_string()))
     }
 
     pub(super) async fn own_deposit(
@@ -128,34 +134,57 @@ impl Platform {
             .ok_or_else(|| self.absent(caller.organization, "deposit", id))
     }
 
-    /// A wallet that is refused has no name here; the deposit is shown all the same.
-    async fn view(
+    /// In the order given; what several deposits share is read once.
+    async fn views(
         &self,
         tx: &mut Tx,
         caller: &Caller,
-        deposit: Deposit,
-    ) -> Result<DepositView, Error> {
-        let network = self.network_in(tx, deposit.network).await?;
-        let assets = self.asset_rows(tx, &network).await?;
-        let asset = assets.into_iter().find(|asset| asset.id == deposit.asset);
-        let asset = asset.ok_or_else(|| refused(deposit.asset.to_string()))?;
-        let wallet = coffer_store::wallets::by_id(tx, deposit.wallet).await?;
-        let external_id = match wallet {
-            Some(found) => self.open_wallet(tx, found).await.ok(),
-            None => None,
+        deposits: Vec<Deposit>,
+    ) -> Result<Vec<DepositView>, Error> {
+        let mut networks = HashMap::new();
+        let mut names = HashMap::new();
+        for deposit in &deposits {
+            if let Entry::Vacant(place) = networks.entry(deposit.network) {
+                let network = self.network_in(tx, deposit.network).await?;
+                let assets = self.asset_rows(tx, &network).await?;
+                let tip = self.progress_in(tx, deposit.network).await?.tip;
+                place.insert((assets, tip));
+            }
+            if let Entry::Vacant(place) = names.entry(deposit.wallet) {
+                place.insert(self.name_of(tx, caller, deposit.wallet).await?);
+            }
         }
-        .filter(|wallet| wallet.organization == caller.organization)
-        .map(|wallet| wallet.external_id.as_str().to_owned());
-        let tip = self.progress_in(tx, deposit.network).await?.tip;
-        let confirmations = match (deposit.state, tip) {
-            (DepositState::Retracted, _) | (_, None) => 0,
-            (_, Some(tip)) => deposit.block.height.confirmations_at(tip.height),
+        let view = |deposit: Deposit| {
+            let (assets, tip) = &networks[&deposit.network];
+            let asset = assets.iter().find(|asset| asset.id == deposit.asset);
+            let confirmations = match (deposit.state, tip) {
+                (DepositState::Retracted, _) | (_, None) => 0,
+                (_, Some(tip)) => deposit.block.height.confirmations_at(tip.height),
+            };
+            Ok(DepositView {
+                asset: asset
+                    .cloned()
+                    .ok_or_else(|| refused(deposit.asset.to_string()))?,
+                external_id: names[&deposit.wallet].clone(),
+                confirmations,
+                deposit,
+            })
         };
-        Ok(DepositView {
-            deposit,
-            asset,
-            external_id,
-            confirmations,
-        })
+        deposits.into_iter().map(view).collect()
+    }
+
+    /// The customer's name. A wallet that is refused has none here; its deposits are shown all the same.
+    async fn name_of(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        wallet: WalletId,
+    ) -> Result<Option<String>, Error> {
+        let Some(found) = coffer_store::wallets::by_id(tx, wallet).await? else {
+            return Ok(None);
+        };
+        let opened = self.open_wallet(tx, found).await.ok();
+        let own = opened.filter(|wallet| wallet.organization == caller.organization);
+        Ok(own.map(|wallet| wallet.external_id.as_str().to_owned()))
     }
 }

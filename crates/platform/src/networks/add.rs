@@ -11,6 +11,7 @@ use coffer_store::networks as rows;
 use super::rows::row_of;
 use super::settings::check;
 use crate::audit::{Changes, Entry, append};
+use crate::freshness::Versioned;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -32,14 +33,9 @@ impl Platform {
         once: Option<Once<'_, Network>>,
     ) -> Result<Answer<Network>, Error> {
         self.guard(caller.organization)?;
-        let mut tx = self.0.db.read().await?;
-        if let Some(answer) = self
-            .replay(&mut tx, caller, OPERATION, once.as_ref())
-            .await?
-        {
+        if let Some(answer) = self.replay_now(caller, OPERATION, once.as_ref()).await? {
             return Ok(answer);
         }
-        drop(tx);
         let network = self.learn(caller, new).await?;
         transact!(self, tx, {
             if let Some(answer) = self.replay(tx, caller, OPERATION, once.as_ref()).await? {
@@ -99,19 +95,12 @@ impl Platform {
         network: &Network,
         actor: &str,
     ) -> Result<(), Error> {
-        self.follow(tx, network.organization).await?;
         if rows::lock(tx, network.id).await?.is_some() {
             let text = format!("{} is {} already", network.chain, network.id);
             return Err(Error::StateConflict(text));
         }
-        if self
-            .0
-            .chains
-            .object_version(network.organization, &network.id.to_string())
-            > 0
-        {
-            return Err(crate::seal::refused(network.id.to_string()));
-        }
+        self.never_added(tx, network.organization, Versioned::Network(network.id))
+            .await?;
         let row = row_of(network)?;
         let settings = row.settings.clone();
         rows::insert(tx, &self.0.seals.seal(row)).await?;

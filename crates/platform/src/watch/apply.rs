@@ -9,7 +9,7 @@ use coffer_domain::deposit::{Deposit, DepositState};
 use coffer_domain::id::{AssetId, DepositId, NetworkId};
 use coffer_domain::ledger::AccountKey;
 use coffer_domain::movement::ObservedBlock;
-use coffer_domain::network::{Finality, Network, NetworkState};
+use coffer_domain::network::{Network, NetworkState};
 use coffer_domain::sync::{self, Age, Change, Place, follows};
 use coffer_nodes::WatchedAsset;
 use coffer_store::blocks::{self, BlockRow};
@@ -93,22 +93,6 @@ fn stale(
     }
 }
 
-/// The highest height that stays once the block at `tip` is taken. It never falls by itself.
-fn finalized_at(
-    network: &Network,
-    before: Option<BlockHeight>,
-    tip: BlockHeight,
-    by_nodes: Option<BlockHeight>,
-) -> Option<BlockHeight> {
-    let by_rule = match network.settings.finality {
-        Finality::Depth(depth) => (tip.0 + 1)
-            .checked_sub(u64::from(depth.get()))
-            .map(BlockHeight),
-        Finality::Tag => by_nodes.map(|height| height.min(tip)),
-    };
-    before.max(by_rule)
-}
-
 /// How old deposits must be when the head is at `head`.
 pub(super) fn age_at(network: &Network, head: BlockHeight, finalized: Option<BlockHeight>) -> Age {
     Age {
@@ -155,7 +139,12 @@ impl Platform {
         if let Some(why) = stale(&network, &progress, &assets, ready) {
             return Ok((Applied::Stale(why), Vec::new()));
         }
-        let finalized = finalized_at(&network, progress.finalized, block.height, ready.finalized);
+        let finalized = sync::finalized(
+            network.settings.finality,
+            block.height,
+            ready.finalized,
+            progress.finalized,
+        );
         let age = age_at(&network, block.height, finalized);
         let planned = self.plan(tx, (&network, &assets), ready, age).await?;
         let row = BlockRow {

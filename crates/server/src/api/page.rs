@@ -32,6 +32,14 @@ where
     text.parse().map_err(|error| invalid(field, error))
 }
 
+/// A filter that may be left out.
+pub(crate) fn filter<T: FromStr>(field: &str, text: Option<&str>) -> Result<Option<T>, Problem>
+where
+    T::Err: std::fmt::Display,
+{
+    text.map(|text| parsed(field, text)).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

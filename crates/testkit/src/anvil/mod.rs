@@ -1,7 +1,8 @@
 //! A real Ethereum node (anvil 1.7.1) for tests, and a driver that makes blocks, deposits and reorganizations.
 //!
 //! Each [`Anvil`] is a process of its own on a loopback port; it ends with its value, and also when the test is
-//! killed. Blocks come only when asked for ([`Anvil::mine`]), unless [`Options::mining`] says otherwise. The
+//! killed. All calls go through a door that lets nobody ask
+//! while a block is made (`front.rs` says why). Blocks come only when asked for ([`Anvil::mine`]), unless [`Options::mining`] says otherwise. The
 //! driver shares no code with the product: hashes, call data and transactions are made here or by the node.
 //!
 //! What a test may lean on, measured with this version:
@@ -31,6 +32,7 @@
 mod abi;
 mod contract;
 mod driver;
+mod front;
 mod process;
 mod rpc;
 

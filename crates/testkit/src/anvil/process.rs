@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::Rpc;
+use super::front::Front;
 
 /// When the node makes blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +33,8 @@ pub struct Options {
     pub genesis_time: Option<u64>,
     /// Seconds between the timestamps of two blocks, however quickly they are mined.
     pub block_seconds: Option<u64>,
+    /// Where it listens on the loopback; 0 for any port that is free.
+    pub port: u16,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             mining: Mining::Manual,
             genesis_time: None,
             block_seconds: None,
+            port: 0,
         }
     }
 }
@@ -66,6 +70,8 @@ pub struct Anvil {
     hold: Option<ChildStdin>,
     pid: u32,
     folder: Option<TempDir>,
+    /// What calls go through; `None` for a node that somebody else runs.
+    _front: Option<Front>,
     url: String,
     pub(super) rpc: Rpc,
     /// Ten accounts with 10,000 ether each that the node signs for.
@@ -100,11 +106,14 @@ impl Anvil {
             hold,
             pid,
             folder: Some(folder),
+            _front: None,
             url: String::new(),
             rpc: Rpc::new(""),
             accounts: Vec::new(),
         };
-        anvil.url = anvil.listening().await?;
+        let front = Front::start(&anvil.listening().await?, options.port).await?;
+        anvil.url = front.url();
+        anvil._front = Some(front);
         anvil.rpc = Rpc::new(&anvil.url);
         anvil.set_up(options).await?;
         Ok(anvil)
@@ -120,6 +129,7 @@ impl Anvil {
             hold: None,
             pid: 0,
             folder: None,
+            _front: None,
             url: url.to_owned(),
             rpc: Rpc::new(url),
             accounts: Vec::new(),

@@ -45,6 +45,7 @@ pub use header::{header_hash, receipts_bloom, receipts_root};
 pub use invent::Invention;
 
 use crate::anvil::Rpc;
+use crate::loopback;
 use answer::Teller;
 use state::State;
 
@@ -80,7 +81,7 @@ impl LyingNode {
             state: Arc::clone(&state),
             fork: tokio::sync::Mutex::default(),
         };
-        let server = tokio::spawn(server::serve(listener, Arc::new(teller)));
+        let server = tokio::spawn(loopback::serve(listener, Arc::new(teller), server::answer));
         Ok(Self {
             state,
             address,

@@ -1,59 +1,26 @@
-//! The HTTP side: one connection after the other, and the lies that HTTP itself can tell.
+//! The HTTP side, with the lies that HTTP itself can tell.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, http};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use hyper::{Response, StatusCode};
 
 use super::answer::{Question, Teller};
 use super::fault::Fault;
+use crate::loopback::{Body, finish, full, whole};
 
-type Body = BoxBody<Bytes, io::Error>;
-
-/// Far above any question that a test asks.
-const REQUEST_BYTES_MAX: usize = 64 << 20;
 const HUGE_PIECE: usize = 64 << 10;
 const CUT_AFTER: Duration = Duration::from_millis(20);
 
-/// Serves until it is dropped, and its connections with it.
-pub(super) async fn serve(listener: TcpListener, teller: Arc<Teller>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            return;
-        };
-        let teller = Arc::clone(&teller);
-        connections.spawn(async move {
-            let service = service_fn(|request| answer(&teller, request));
-            let connection = hyper::server::conn::http1::Builder::new();
-            // An error is a client that went away, or a lie that closes the connection.
-            let _ = connection
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-        // Those that ended are forgotten.
-        while connections.try_join_next().is_some() {}
-    }
-}
-
 /// An error closes the connection without a word.
-async fn answer(teller: &Teller, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
-    let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX)
-        .collect()
-        .await;
-    let body = body.map_err(io::Error::other)?.to_bytes();
+pub(super) async fn answer(teller: Arc<Teller>, body: Bytes) -> Result<Response<Body>, io::Error> {
+    let teller = teller.as_ref();
     let Some(question) = teller.read(&body) else {
         let sent = teller.upstream.post_bytes(body.to_vec()).await;
         return match sent {
@@ -169,19 +136,4 @@ fn huge(bytes: u64) -> Body {
         std::iter::once(begin).chain((0..bytes / HUGE_PIECE as u64).map(move |_| piece.clone()));
     let frames = pieces.map(|piece| Ok::<_, io::Error>(Frame::data(piece)));
     BodyExt::boxed(StreamBody::new(stream::iter(frames)))
-}
-
-fn full(text: String) -> Body {
-    Full::new(Bytes::from(text))
-        .map_err(|never: Infallible| match never {})
-        .boxed()
-}
-
-fn whole(status: StatusCode, text: String) -> Result<Response<Body>, io::Error> {
-    let builder = Response::builder().status(status);
-    finish(builder.header(CONTENT_TYPE, "application/json"), full(text))
-}
-
-fn finish(builder: http::response::Builder, body: Body) -> Result<Response<Body>, io::Error> {
-    builder.body(body).map_err(io::Error::other)
 }

@@ -35,6 +35,7 @@ async fn options_take_effect() -> Result<()> {
         mining: Mining::Instant,
         genesis_time: Some(1_700_000_000),
         block_seconds: Some(12),
+        ..Options::default()
     };
     let (one, two) = (Anvil::start(&options).await?, Anvil::start(&options).await?);
     assert_eq!(

@@ -48,17 +48,8 @@ async fn steer(session: &Session, id: &str, verb: &str) -> Result<(), Failure> {
 }
 
 async fn list(session: &Session, args: BatchListArgs) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let mut filters = vec![("limit", limit.as_str())];
-    if let Some(state) = &args.state {
-        filters.push(("state", state));
-    }
-    let query = PageQuery {
-        path: &["batches"],
-        filters,
-        cursor: args.cursor,
-        all: false,
-    };
+    let filters = [("state", &args.state)];
+    let query = PageQuery::new(&["batches"], args.page).filtered(filters);
     pages::print(session, query, table).await?.into_result()
 }
 

@@ -25,12 +25,8 @@ pub(crate) async fn run(session: &Session, command: AllowListCommand) -> Result<
 }
 
 async fn show(session: &Session, id: &str) -> Result<(), Failure> {
-    let query = PageQuery {
-        path: &["vaults", id, "allow-list"],
-        filters: vec![("limit", "1000")],
-        cursor: None,
-        all: true,
-    };
+    let path = ["vaults", id, "allow-list"];
+    let query = PageQuery::whole(&path);
     let lines = |rows: &[Value]| {
         let ids = rows.iter().map(|row| {
             let id = row.as_str().or_else(|| row["external_id"].as_str());

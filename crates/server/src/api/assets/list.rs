@@ -1,6 +1,5 @@
 use axum::Json;
 use axum::extract::State;
-use coffer_domain::id::NetworkId;
 use coffer_platform::{AssetFilter, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -33,9 +32,8 @@ pub(crate) async fn list_assets(
     caller: Caller,
     Query(query): Query<AssetQuery>,
 ) -> Result<Json<Assets>, Problem> {
-    let parse = |text| page::parsed::<NetworkId>("network", text);
     let filter = AssetFilter {
-        network: query.network.as_deref().map(parse).transpose()?,
+        network: page::filter("network", query.network.as_deref())?,
     };
     let assets = api.platform().assets(&caller, filter).await?;
     let data = assets.iter().map(AssetView::from).collect();

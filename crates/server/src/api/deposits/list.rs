@@ -51,10 +51,10 @@ pub(crate) async fn list_deposits(
     Query(query): Query<DepositQuery>,
 ) -> Result<Json<DepositPage>, Problem> {
     let filter = DepositFilter {
-        network: given("network", query.network.as_deref())?,
-        asset: given("asset", query.asset.as_deref())?,
-        wallet: given("wallet", query.wallet.as_deref())?,
-        state: given("state", query.state.as_deref())?,
+        network: page::filter("network", query.network.as_deref())?,
+        asset: page::filter("asset", query.asset.as_deref())?,
+        wallet: page::filter("wallet", query.wallet.as_deref())?,
+        state: page::filter("state", query.state.as_deref())?,
     };
     let limit = page::limit(query.limit)?;
     let after = page::cursor(query.cursor.as_deref())?;
@@ -71,16 +71,6 @@ pub(crate) async fn list_deposits(
         next_cursor: found.next.map(|cursor| cursor.to_string()),
         refused: refused.collect(),
     }))
-}
-
-fn given<T: std::str::FromStr>(
-    field: &'static str,
-    text: Option<&str>,
-) -> Result<Option<T>, Problem>
-where
-    T::Err: std::fmt::Display,
-{
-    text.map(|text| page::parsed(field, text)).transpose()
 }
 
 pub(super) fn route(routes: Routes) -> Routes {

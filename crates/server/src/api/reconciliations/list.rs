@@ -42,9 +42,9 @@ pub(crate) async fn list_reconciliations(
     Query(query): Query<ReconciliationQuery>,
 ) -> Result<Json<ReconciliationPage>, Problem> {
     let filter = ReconciliationFilter {
-        network: parsed("network", query.network.as_deref())?,
-        asset: parsed("asset", query.asset.as_deref())?,
-        state: parsed("state", query.state.as_deref())?,
+        network: page::filter("network", query.network.as_deref())?,
+        asset: page::filter("asset", query.asset.as_deref())?,
+        state: page::filter("state", query.state.as_deref())?,
     };
     let limit = page::limit(query.limit)?;
     let before = page::cursor(query.cursor.as_deref())?;
@@ -57,16 +57,6 @@ pub(crate) async fn list_reconciliations(
         items: assets.lines(&found.items)?,
         next_cursor: found.next.map(|id| id.to_string()),
     }))
-}
-
-fn parsed<T: std::str::FromStr>(
-    field: &'static str,
-    text: Option<&str>,
-) -> Result<Option<T>, Problem>
-where
-    T::Err: std::fmt::Display,
-{
-    text.map(|text| page::parsed(field, text)).transpose()
 }
 
 pub(super) fn route(routes: Routes) -> Routes {

@@ -56,16 +56,8 @@ pub(crate) async fn list_wallets(
     Query(query): Query<WalletQuery>,
 ) -> Result<Json<WalletPage>, Problem> {
     let filter = WalletFilter {
-        vault: query
-            .vault
-            .as_deref()
-            .map(|text| page::parsed("vault", text))
-            .transpose()?,
-        state: query
-            .state
-            .as_deref()
-            .map(|text| page::parsed("state", text))
-            .transpose()?,
+        vault: page::filter("vault", query.vault.as_deref())?,
+        state: page::filter("state", query.state.as_deref())?,
     };
     let limit = page::limit(query.limit)?;
     let after = page::cursor(query.cursor.as_deref())?;

