@@ -44,6 +44,18 @@ enum Job {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// Single calls over HTTP: a wallet from the pool, an address, beside a server that does nothing
+    Api {
+        /// Wallets a second of the steady part
+        #[arg(long, default_value_t = 500)]
+        rate: u32,
+        /// A PostgreSQL to measure; SQLite when left out
+        #[arg(long)]
+        database_url: Option<String>,
+        /// More for `coffer-testkit bench-api`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
     /// The set of watched addresses, beside a `HashSet`
     Watched {
         #[arg(long, default_value_t = 10_000_000)]
@@ -157,6 +169,17 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             command
                 .args(["bench-ledger", "--transfers", &transfers.to_string()])
                 .env("COFFER_TEST_ENGINES", engine.names());
+            process::run(command.args(more))
+        }
+        Job::Api {
+            rate,
+            database_url,
+            more,
+        } => {
+            command.args(["bench-api", "--rate", &rate.to_string()]);
+            if let Some(url) = database_url {
+                command.args(["--database-url", url]);
+            }
             process::run(command.args(more))
         }
         Job::Watched { addresses, more } => {

@@ -37,6 +37,8 @@ enum Job {
     Simulate(simulate_job::Args),
     /// Transfers posted to the ledger, beside bare inserts of the same rows.
     BenchLedger(LedgerArgs),
+    /// Single calls: a wallet from the pool, an address, beside a server that does nothing.
+    BenchApi(ApiArgs),
     /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
     BenchWatched(WatchedArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
@@ -117,6 +119,21 @@ struct BenchArgs {
 }
 
 #[derive(clap::Args)]
+struct ApiArgs {
+    /// Wallets a second of the steady part.
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+    /// A PostgreSQL server to make a database on; SQLite without it.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct WatchedArgs {
     #[arg(long, default_value_t = 10_000_000)]
     addresses: u32,
@@ -143,6 +160,7 @@ async fn main() -> ExitCode {
         Job::BenchBatch(args) => bench_batch(cli.bin_dir, args).await,
         Job::Simulate(args) => simulate_job::run(&args),
         Job::BenchLedger(args) => bench_ledger(args).await,
+        Job::BenchApi(args) => bench_api(cli.bin_dir, args).await,
         Job::BenchWatched(args) => bench_watched(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
@@ -267,6 +285,22 @@ async fn bench_ledger(args: LedgerArgs) -> Result<()> {
         } else {
             println!("{text}");
         }
+    }
+    Ok(())
+}
+
+async fn bench_api(bin_dir: Option<PathBuf>, args: ApiArgs) -> Result<()> {
+    let options = bench::ApiOptions {
+        programs: programs(bin_dir)?,
+        rate: args.rate,
+        seconds: args.seconds,
+        server_url: args.database_url,
+    };
+    let (json, text) = bench::api(&options).await?;
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{text}");
     }
     Ok(())
 }

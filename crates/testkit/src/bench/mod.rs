@@ -5,6 +5,7 @@
 //! same indexes by bare bulk insert. A batch does both, derives each address a second time, seals,
 //! audits and answers HTTP.
 
+mod api;
 mod derivation;
 mod insert;
 mod ledger;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+pub use api::{ApiOptions, api};
 pub use watched::watched;
 
 use crate::Engine;

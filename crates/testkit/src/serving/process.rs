@@ -29,6 +29,23 @@ impl Server {
     /// # Errors
     /// When it ends before it listens; [`Died`] tells how.
     pub async fn start(programs: &Programs, site: &Site, failpoint: Option<&str>) -> Result<Self> {
+        Self::run(programs, site, failpoint, &[]).await
+    }
+
+    /// The same with more arguments for `coffer serve`.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn start_with(programs: &Programs, site: &Site, more: &[String]) -> Result<Self> {
+        Self::run(programs, site, None, more).await
+    }
+
+    async fn run(
+        programs: &Programs,
+        site: &Site,
+        failpoint: Option<&str>,
+        more: &[String],
+    ) -> Result<Self> {
         let log = site.folder().join("serve.log");
         let mut command = Command::new(&programs.coffer);
         command
@@ -39,6 +56,7 @@ impl Server {
             .args(["--database-url", &site.database_url])
             .arg("--passphrase-file")
             .arg(site.passphrase())
+            .args(more)
             .env_remove("COFFER_FAILPOINT")
             .env_remove("COFFER_API_KEY")
             .env_remove("COFFER_DATABASE_URL")
