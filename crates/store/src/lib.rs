@@ -7,6 +7,7 @@
 //! their bytes), and any decision. SQL that the engines do not share lives in `dialect.rs` alone.
 //! Cost: SQLite has one writer at a time; bulk inserts go through [`bulk`].
 
+pub mod addresses;
 pub mod allow_list;
 pub mod api_keys;
 pub mod assets;

@@ -1,14 +1,14 @@
-//! Wallets and the index from an address back to its wallet.
+//! Wallets.
 //!
 //! A wallet's row holds its addresses' payloads one after the other, in the order of the kinds; its
-//! seal covers them. The `addresses` table is only an index: what it says is checked against the row.
+//! seal covers them. The way back from an address is [`crate::addresses`].
 
 use coffer_domain::address::{AddressKinds, AddressPayload};
 use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{ApiKeyId, BatchId, OrganizationId, VaultId, WalletId};
 use coffer_domain::wallet::{Wallet, WalletState};
 
-use crate::{Param, Row, Sealed, StoreError, Tx, bulk};
+use crate::{Param, Row, Sealed, StoreError, Tx, addresses, bulk};
 
 const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_key, external_id, label, metadata, \
     state, reason, kinds, payloads, batch_id, created_by, created_at, version, seal";
@@ -127,26 +127,7 @@ pub async fn insert_many(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<(), 
             ]
         });
     bulk::insert(tx, "wallets", &columns, rows).await?;
-    // In key order the index's pages are each touched once per insert.
-    let mut addresses: Vec<(&AddressPayload, &WalletId)> = wallets
-        .iter()
-        .flat_map(|w| {
-            w.value
-                .payloads
-                .iter()
-                .map(move |payload| (payload, &w.value.id))
-        })
-        .collect();
-    addresses.sort_unstable_by_key(|(payload, _)| (payload.bytes(), payload.kind().code()));
-    let rows = addresses.iter().map(|(payload, id)| {
-        vec![
-            Param::Blob(payload.bytes()),
-            Param::Int(i64::from(payload.kind().code())),
-            Param::Blob(id.as_bytes()),
-        ]
-    });
-    bulk::insert(tx, "addresses", &["payload", "kind", "wallet_id"], rows).await?;
-    Ok(())
+    addresses::insert(tx, wallets).await
 }
 
 /// Stores a decision on a wallet, if its version is still `expected_version`.
@@ -192,24 +173,6 @@ pub async fn lock(tx: &mut Tx, id: WalletId) -> Result<Option<Found>, StoreError
 
 pub async fn by_external_key(tx: &mut Tx, key: &[u8; 16]) -> Result<Option<Found>, StoreError> {
     one(tx, "external_key = $1", Param::Blob(key)).await
-}
-
-/// The wallet an address belongs to, according to the index.
-pub async fn id_by_address(
-    tx: &mut Tx,
-    payload: &AddressPayload,
-) -> Result<Option<WalletId>, StoreError> {
-    let row = tx
-        .fetch_optional(
-            "SELECT wallet_id FROM addresses WHERE payload = $1 AND kind = $2",
-            &[
-                Param::Blob(payload.bytes()),
-                Param::Int(i64::from(payload.kind().code())),
-            ],
-        )
-        .await?;
-    row.map(|row| row.bytes(0).map(WalletId::from_bytes))
-        .transpose()
 }
 
 /// Which of `keys` are taken, and by which wallet; in no order.

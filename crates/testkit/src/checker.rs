@@ -80,8 +80,10 @@ type AuditRow = (
 
 struct Tables {
     wallets: Vec<WalletRow>,
-    /// payload, kind, wallet
-    addresses: Vec<(Bytes, i64, Bytes)>,
+    /// run, payload, kind, wallet
+    addresses: Vec<(i64, Bytes, i64, Bytes)>,
+    /// vault, number
+    address_vaults: Vec<(Bytes, i64)>,
     batches: Vec<BatchRow>,
     chunks: Vec<ChunkRow>,
     /// vault, index
@@ -136,8 +138,13 @@ async fn read(url: &str) -> Result<Tables> {
         ),
         addresses: rows!(
             db,
-            "SELECT payload, kind, wallet_id FROM addresses",
-            (Bytes, i64, Bytes)
+            "SELECT run, payload, kind, wallet_id FROM addresses",
+            (i64, Bytes, i64, Bytes)
+        ),
+        address_vaults: rows!(
+            db,
+            "SELECT vault_id, number FROM address_vaults",
+            (Bytes, i64)
         ),
         batches: rows!(
             db,
@@ -207,22 +214,36 @@ fn unpacked(kinds: i64, packed: &[u8]) -> Option<Vec<(i64, &[u8])>> {
     rest.is_empty().then_some(payloads)
 }
 
-/// Every address of every wallet is in the index exactly once, and nothing else is.
+/// Every address of every wallet is in the index exactly once, in the run of its vault and derivation index,
+/// and nothing else is.
 fn address_index(tables: &Tables, problems: &mut Vec<String>) {
-    let mut index: HashMap<(&[u8], i64), &[u8]> = HashMap::new();
-    for (payload, kind, wallet) in &tables.addresses {
-        if index.insert((payload, *kind), wallet).is_some() {
+    let mut index: HashMap<(&[u8], i64), (i64, &[u8])> = HashMap::new();
+    for (run, payload, kind, wallet) in &tables.addresses {
+        if index.insert((payload, *kind), (*run, wallet)).is_some() {
             problems.push(format!("address {} is there twice", hex::encode(payload)));
         }
     }
-    for (id, _, number, _, kinds, packed, ..) in &tables.wallets {
+    let numbers: HashMap<&[u8], i64> = tables
+        .address_vaults
+        .iter()
+        .map(|(vault, number)| (vault.as_slice(), *number))
+        .collect();
+    for (id, vault, number, _, kinds, packed, ..) in &tables.wallets {
         let Some(payloads) = unpacked(*kinds, packed) else {
             problems.push(format!("the payloads of index {number} cannot be read"));
             continue;
         };
+        // 8,192 indexes a run, and room for 262,144 runs a vault.
+        let run = numbers
+            .get(vault.as_slice())
+            .map(|vault| vault * 262_144 + number / 8192);
         for (kind, payload) in payloads {
             match index.remove(&(payload, kind)) {
-                Some(wallet) if wallet == id => {}
+                Some((found, wallet)) if wallet == id && Some(found) == run => {}
+                Some((found, wallet)) if wallet == id => problems.push(format!(
+                    "address {} of index {number} is in run {found} instead of {run:?}",
+                    hex::encode(payload)
+                )),
                 Some(_) => problems.push(format!(
                     "address {} belongs to two wallets",
                     hex::encode(payload)

@@ -98,7 +98,7 @@ impl Platform {
         self.guard(caller.organization)?;
         let mut tx = self.0.db.read().await?;
         let unknown = || Error::not_found("address", "of this organization");
-        let id = rows::id_by_address(&mut tx, &address.payload)
+        let id = coffer_store::addresses::wallet_of(&mut tx, &address.payload)
             .await?
             .ok_or_else(unknown)?;
         drop(tx);

@@ -13,6 +13,8 @@ use crate::serving::Site;
 
 const WALLETS_PER_TRANSACTION: usize = 10_000;
 const ROWS_PER_STATEMENT: usize = 500;
+/// As the address index has them.
+const INDEXES_PER_RUN: i64 = 8192;
 /// Bytes of an address's payload by the bit of its kind.
 const PAYLOAD_BYTES: [usize; 5] = [20, 20, 20, 32, 32];
 
@@ -88,7 +90,8 @@ async fn sqlite(site: &Site) -> Result<Measured> {
     })
 }
 
-fn addresses(page: &[WalletRow]) -> Vec<(&[u8], i64, &[u8])> {
+/// In the order of the index. One vault has all, with any number.
+fn addresses(page: &[WalletRow]) -> Vec<(i64, &[u8], i64, &[u8])> {
     let mut addresses = Vec::new();
     for wallet in page {
         let mut rest = wallet.10.as_slice();
@@ -98,7 +101,12 @@ fn addresses(page: &[WalletRow]) -> Vec<(&[u8], i64, &[u8])> {
             .filter(|(bit, _)| wallet.9 & (1 << bit) != 0)
         {
             let (payload, tail) = rest.split_at(length);
-            addresses.push((payload, bit as i64 + 1, wallet.0.as_slice()));
+            addresses.push((
+                wallet.3 / INDEXES_PER_RUN,
+                payload,
+                bit as i64 + 1,
+                wallet.0.as_slice(),
+            ));
             rest = tail;
         }
     }
@@ -144,16 +152,16 @@ async fn insert_wallets(connection: &mut SqliteConnection, wallets: &[WalletRow]
 
 async fn insert_addresses(
     connection: &mut SqliteConnection,
-    addresses: &[(&[u8], i64, &[u8])],
+    addresses: &[(i64, &[u8], i64, &[u8])],
 ) -> Result<()> {
     for part in addresses.chunks(ROWS_PER_STATEMENT) {
         let mut query = sqlx::query(AssertSqlSafe(statement(
             "addresses",
-            "payload, kind, wallet_id",
+            "run, payload, kind, wallet_id",
             part.len(),
         )));
-        for (payload, kind, wallet) in part {
-            query = query.bind(*payload).bind(kind).bind(*wallet);
+        for (run, payload, kind, wallet) in part {
+            query = query.bind(run).bind(*payload).bind(kind).bind(*wallet);
         }
         query.execute(&mut *connection).await?;
     }

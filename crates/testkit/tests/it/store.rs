@@ -25,8 +25,8 @@ use coffer_store::pools::{PoolEntry, Watermarks};
 use coffer_store::vaults::VaultRow;
 use coffer_store::wallets::Filter;
 use coffer_store::{
-    Constraint, Db, Param, Sealed, StoreError, allow_list, api_keys, audit, batches, bulk, drills,
-    hook_jobs, idempotency, organizations, pools, vaults, wallets,
+    Constraint, Db, Param, Sealed, StoreError, addresses, allow_list, api_keys, audit, batches,
+    bulk, drills, hook_jobs, idempotency, organizations, pools, vaults, wallets,
 };
 use coffer_testkit::{Engine, TestDatabase};
 
@@ -49,6 +49,8 @@ on_both_engines!(
     a_dropped_transaction_leaves_nothing,
     a_commit_outlives_its_caller,
     a_reader_sees_one_moment,
+    addresses_are_found_in_every_run,
+    an_address_index_without_runs_is_carried_over,
     an_unknown_schema_is_refused,
     unsafe_settings_are_refused,
 );
@@ -374,7 +376,7 @@ async fn wallets_and_their_index(engine: Engine) {
             .expect("reads"),
         born[7]
     );
-    let id = wallets::id_by_address(&mut tx, &born[9].value.payloads[1])
+    let id = addresses::wallet_of(&mut tx, &born[9].value.payloads[1])
         .await
         .expect("reads");
     assert_eq!(id, Some(born[9].value.id));
@@ -1245,6 +1247,114 @@ async fn a_reader_sees_one_moment(engine: Engine) {
     );
     let refused = organizations::insert(&mut tx, &an_organization()).await;
     assert!(refused.is_err(), "a reader writes nothing");
+}
+
+async fn addresses_are_found_in_every_run(engine: Engine) {
+    let folder = folder();
+    let (_, db) = fresh(engine, folder.path()).await;
+    let second = VaultId::of_key(&[7; 32], 1);
+    let mut born: Vec<_> = [0, 8191, 8192, 20_000, 0x7fff_ffff]
+        .into_iter()
+        .map(|index| sealed(a_wallet(index, &format!("u{index}"))))
+        .collect();
+    for index in [3, 8193] {
+        let mut other = a_wallet(index, &format!("v{index}"));
+        (other.vault, other.id) = (second, WalletId::of_index(second, index));
+        born.push(sealed(other));
+    }
+    write!(
+        db,
+        tx,
+        wallets::insert_many(tx, &born).await.expect("inserts")
+    );
+    let mut tx = db.read().await.expect("reads");
+    for wallet in &born {
+        for payload in &wallet.value.payloads {
+            let found = addresses::wallet_of(&mut tx, payload).await.expect("reads");
+            assert_eq!(found, Some(wallet.value.id), "{payload:?}");
+        }
+    }
+    let unknown = &a_wallet(1, "w").payloads[0];
+    let found = addresses::wallet_of(&mut tx, unknown).await.expect("reads");
+    assert_eq!(found, None);
+    let rows = tx
+        .fetch("SELECT DISTINCT run FROM addresses ORDER BY run", &[])
+        .await
+        .expect("reads");
+    let runs: Vec<i64> = rows.iter().map(|row| row.int(0).expect("reads")).collect();
+    let (one, two) = (262_144, 524_288);
+    assert_eq!(
+        runs,
+        [one, one + 1, one + 2, one + 262_143, two, two + 1],
+        "a run has 8,192 indexes of one vault"
+    );
+}
+
+/// The address index as programs before version 3 of the schema left it.
+fn without_runs(engine: Engine) -> String {
+    let bytes = match engine {
+        Engine::Sqlite => "BLOB",
+        Engine::Postgres => "BYTEA",
+    };
+    format!(
+        "CREATE TABLE kept AS SELECT payload, kind, wallet_id FROM addresses; \
+         DROP TABLE addresses; DROP TABLE address_vaults; \
+         CREATE TABLE addresses (payload {bytes} NOT NULL, kind BIGINT NOT NULL, wallet_id {bytes} NOT NULL, \
+         PRIMARY KEY (payload, kind)); \
+         INSERT INTO addresses SELECT * FROM kept; DROP TABLE kept; \
+         DELETE FROM schema_migrations WHERE number >= 3"
+    )
+}
+
+async fn an_address_index_without_runs_is_carried_over(engine: Engine) {
+    let folder = folder();
+    let (database, db) = fresh(engine, folder.path()).await;
+    let born: Vec<_> = [0, 8192, 20_000]
+        .into_iter()
+        .map(|index| sealed(a_wallet(index, &format!("u{index}"))))
+        .collect();
+    write!(
+        db,
+        tx,
+        wallets::insert_many(tx, &born).await.expect("inserts")
+    );
+    db.close().await;
+    database.tamper(&without_runs(engine)).await;
+    // The last one's row was removed behind Coffer's back.
+    database
+        .tamper("DELETE FROM wallets WHERE derivation_index = 20000")
+        .await;
+    let db = Db::open(&database.url).await.expect("migrates");
+    let late = sealed(a_wallet(8193, "late"));
+    write!(
+        db,
+        tx,
+        wallets::insert_many(tx, std::slice::from_ref(&late))
+            .await
+            .expect("inserts")
+    );
+    let mut tx = db.read().await.expect("reads");
+    for wallet in born.iter().chain([&late]) {
+        let payload = &wallet.value.payloads[1];
+        let found = addresses::wallet_of(&mut tx, payload).await.expect("reads");
+        assert_eq!(found, Some(wallet.value.id), "{payload:?}");
+    }
+    let rows = tx
+        .fetch(
+            "SELECT run, count(*) FROM addresses GROUP BY run ORDER BY run",
+            &[],
+        )
+        .await
+        .expect("reads");
+    let runs: Vec<(i64, i64)> = rows
+        .iter()
+        .map(|row| (row.int(0).expect("reads"), row.int(1).expect("reads")))
+        .collect();
+    assert_eq!(
+        runs,
+        [(0, 2), (262_144, 2), (262_145, 4)],
+        "a wallet that is gone leaves its entries in run 0"
+    );
 }
 
 async fn an_unknown_schema_is_refused(engine: Engine) {

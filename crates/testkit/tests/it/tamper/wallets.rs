@@ -264,6 +264,7 @@ fn address_cases(scene: &Scene, cases: &mut Vec<Case>) {
             let mut flipped = payload.bytes().to_vec();
             flipped[3] ^= 1;
             let values = match column.as_str() {
+                "run" => vec!["run + 1".to_owned(), "0".to_owned()],
                 "payload" => vec![scene.owner.bytes(&flipped)],
                 "kind" => vec![
                     format!("{}", (payload.kind().code() + 1) % 5),
@@ -311,7 +312,7 @@ fn address_cases(scene: &Scene, cases: &mut Vec<Case>) {
         });
         let inserted = scene.owner.bytes(&vec![7; payload.bytes().len()]);
         let sql = format!(
-            "INSERT INTO addresses (payload, kind, wallet_id) VALUES ({inserted}, {}, {});",
+            "INSERT INTO addresses (run, payload, kind, wallet_id) VALUES (0, {inserted}, {}, {});",
             payload.kind().code(),
             scene.owner.bytes(a.id.as_bytes())
         );
@@ -415,7 +416,7 @@ async fn all(engine: Engine, make: impl Fn(&Scene, &mut Vec<Case>), expected: us
 
 const COLUMN_CASES: usize = 254;
 const ROW_CASES: usize = 33;
-const ADDRESS_CASES: usize = 70;
+const ADDRESS_CASES: usize = 85;
 
 #[tokio::test]
 async fn wallet_columns_on_sqlite() {

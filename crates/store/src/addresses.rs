@@ -1,0 +1,112 @@
+//! The index from an address back to its wallet, in runs.
+//!
+//! Addresses are as good as random. An index ordered by them alone has its next entry anywhere, so that a
+//! large one is written a page per entry. Here entries are ordered within runs of 8,192 derivation indexes of
+//! one vault: whatever creates wallets writes into the run at the end, a few hundred pages that stay in memory,
+//! and time per wallet does not grow with their number. The price is paid by a lookup: two probes for each run, a
+//! run per 8,192 indexes given out.
+//!
+//! The table is only an index: what it says is checked against the wallet's sealed row. The database refuses an
+//! address twice within a run; beyond it, that wallets' ids, and so their vaults and indexes, are unique.
+
+use std::collections::HashMap;
+
+use coffer_domain::address::AddressPayload;
+use coffer_domain::id::{VaultId, WalletId};
+use coffer_domain::wallet::Wallet;
+
+use crate::{Param, Sealed, StoreError, Tx, bulk};
+
+/// A run has two to this many indexes.
+const RUN_BITS: u32 = 13;
+/// Enough for the runs of all 2³¹ indexes of a vault.
+const RUNS_PER_VAULT_BITS: u32 = 18;
+
+/// Inserts the addresses of wallets. One that its run has already fails the whole.
+pub(crate) async fn insert(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<(), StoreError> {
+    let mut numbers: HashMap<VaultId, i64> = HashMap::new();
+    let mut entries: Vec<(i64, &AddressPayload, &WalletId)> = Vec::with_capacity(wallets.len());
+    for sealed in wallets {
+        let wallet = &sealed.value;
+        let number = match numbers.get(&wallet.vault) {
+            Some(number) => *number,
+            None => {
+                let number = vault_number(tx, wallet.vault).await?;
+                numbers.insert(wallet.vault, number);
+                number
+            }
+        };
+        let run = (number << RUNS_PER_VAULT_BITS) + i64::from(wallet.index >> RUN_BITS);
+        entries.extend(
+            wallet
+                .payloads
+                .iter()
+                .map(|payload| (run, payload, &wallet.id)),
+        );
+    }
+    // In key order each page is touched once per insert.
+    entries
+        .sort_unstable_by_key(|(run, payload, _)| (*run, payload.bytes(), payload.kind().code()));
+    let rows = entries.iter().map(|(run, payload, id)| {
+        vec![
+            Param::Int(*run),
+            Param::Blob(payload.bytes()),
+            Param::Int(i64::from(payload.kind().code())),
+            Param::Blob(id.as_bytes()),
+        ]
+    });
+    bulk::insert(
+        tx,
+        "addresses",
+        &["run", "payload", "kind", "wallet_id"],
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
+/// The number of a vault in the index; its first wallet gives it one.
+async fn vault_number(tx: &mut Tx, vault: VaultId) -> Result<i64, StoreError> {
+    let find = "SELECT number FROM address_vaults WHERE vault_id = $1";
+    let id = [Param::Blob(vault.as_bytes())];
+    if let Some(row) = tx.fetch_optional(find, &id).await? {
+        return row.int(0);
+    }
+    // Whoever comes first for the same vault wins; the same number for another vault is a lost race.
+    tx.execute(
+        "INSERT INTO address_vaults (vault_id, number) SELECT $1, COALESCE(max(number), 0) + 1 \
+         FROM address_vaults WHERE true ON CONFLICT DO NOTHING",
+        &id,
+    )
+    .await?;
+    let row = tx.fetch_optional(find, &id).await?;
+    row.ok_or_else(|| {
+        StoreError::Retry(format!(
+            "another vault took the number of {vault} in the address index"
+        ))
+    })?
+    .int(0)
+}
+
+/// The wallet an address belongs to, according to the index. The newest runs are looked at first.
+pub async fn wallet_of(
+    tx: &mut Tx,
+    payload: &AddressPayload,
+) -> Result<Option<WalletId>, StoreError> {
+    let row = tx
+        .fetch_optional(
+            "WITH RECURSIVE runs (run) AS (SELECT max(run) FROM addresses UNION ALL \
+             SELECT (SELECT max(older.run) FROM addresses older WHERE older.run < runs.run) \
+             FROM runs WHERE runs.run IS NOT NULL) \
+             SELECT wallet_id FROM (SELECT (SELECT a.wallet_id FROM addresses a WHERE a.run = runs.run \
+             AND a.payload = $1 AND a.kind = $2) AS wallet_id FROM runs) AS found \
+             WHERE wallet_id IS NOT NULL LIMIT 1",
+            &[
+                Param::Blob(payload.bytes()),
+                Param::Int(i64::from(payload.kind().code())),
+            ],
+        )
+        .await?;
+    row.map(|row| row.bytes(0).map(WalletId::from_bytes))
+        .transpose()
+}
