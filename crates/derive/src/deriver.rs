@@ -1,9 +1,8 @@
 //! The first implementation: batches.
 
 use crate::comb::{Comb, Lanes, Point};
-use crate::extended_key::ChildHmac;
-use crate::hashes::{TapTweak, hash160, keccak20};
-use crate::{DeriveError, ExtendedPublicKey, IndexRange, Payloads, Scheme};
+use crate::hashes::{ChildHmac, TapTweak, hash160, keccak20};
+use crate::{Arch, DeriveError, ExtendedPublicKey, IndexRange, Payloads, Scheme};
 
 /// Keys that share one inversion. More gains little and presses on the second-level cache.
 pub const LANES: usize = 1024;
@@ -49,14 +48,14 @@ impl Deriver {
         let len = scheme.payload_len();
         out.reset(len, indexes.count() as usize);
         let start = Point::from_affine(&parent.point()?).ok_or(DeriveError::NotAPublicKey)?;
-        let mut hmac = ChildHmac::new(parent);
+        let hmac = ChildHmac::new(parent);
         let mut lanes = Lanes::default();
         let mut done = 0;
         while done < indexes.count() {
             let first = indexes.first() + done;
             let count = (indexes.count() - done).min(LANES as u32);
             let result = self
-                .children(start, &mut hmac, first..first + count, &mut lanes)
+                .children(start, &hmac, first..first + count, &mut lanes)
                 .and_then(|()| self.emit(scheme, &mut lanes, out))
                 .map_err(|lane| DeriveError::InvalidChild {
                     index: first + lane as u32,
@@ -74,16 +73,14 @@ impl Deriver {
     fn children(
         &self,
         start: Point,
-        hmac: &mut ChildHmac,
+        hmac: &ChildHmac,
         indexes: std::ops::Range<u32>,
         lanes: &mut Lanes,
     ) -> Result<(), usize> {
         lanes.points.clear();
         lanes.points.resize(indexes.len(), start);
-        lanes.scalars.clear();
-        lanes
-            .scalars
-            .extend(indexes.map(|index| hmac.tweak(index).0));
+        lanes.scalars.resize(indexes.len(), [0; 32]);
+        hmac.tweaks(Arch::detect(), indexes.start, &mut lanes.scalars);
         self.add_scalars(lanes)
     }
 
@@ -95,41 +92,39 @@ impl Deriver {
     }
 
     fn emit(&self, scheme: Scheme, lanes: &mut Lanes, out: &mut Payloads) -> Result<(), usize> {
-        match scheme {
-            Scheme::Keccak20 => {
-                lanes.points.iter().for_each(|p| {
-                    out.push(&keccak20(&p.x.to_bytes().into(), &p.y.to_bytes().into()))
-                });
-            }
-            Scheme::Hash160 => {
-                lanes.points.iter().for_each(|p| {
-                    out.push(&hash160(
-                        &p.x.to_bytes().into(),
-                        p.y.normalize().is_odd().into(),
-                    ))
-                });
-            }
-            Scheme::Taproot => {
-                self.tweak_for_taproot(lanes)?;
-                lanes.points.iter().for_each(|p| out.push(&p.x.to_bytes()));
-            }
+        if scheme == Scheme::Taproot {
+            self.tweak_for_taproot(lanes)?;
+            lanes.points.iter().for_each(|p| out.push(&p.x.to_bytes()));
+            return Ok(());
         }
+        let arch = Arch::detect();
+        let xs: Vec<[u8; 32]> = lanes.points.iter().map(|p| p.x.to_bytes().into()).collect();
+        let mut hashes = vec![0; 20 * xs.len()];
+        if scheme == Scheme::Keccak20 {
+            let ys: Vec<_> = lanes.points.iter().map(|p| p.y.to_bytes().into()).collect();
+            keccak20(arch, &xs, &ys, &mut hashes);
+        } else {
+            let odd = lanes.points.iter().map(|p| p.y.normalize().is_odd().into());
+            hash160(arch, &xs, &odd.collect::<Vec<_>>(), &mut hashes);
+        }
+        hashes
+            .chunks_exact(20)
+            .for_each(|payload| out.push(payload));
         Ok(())
     }
 
     /// Child keys → output keys of [BIP-86](https://github.com/bitcoin/bips/blob/master/bip-0086.mediawiki).
     fn tweak_for_taproot(&self, lanes: &mut Lanes) -> Result<(), usize> {
-        lanes.scalars.clear();
         for point in &mut lanes.points {
             // The internal key is the point of even y with this x.
             let y = point.y.normalize();
             if bool::from(y.is_odd()) {
                 point.y = (-y).normalize_weak();
             }
-            lanes
-                .scalars
-                .push(self.tap_tweak.of(&point.x.to_bytes().into()));
         }
+        let xs: Vec<[u8; 32]> = lanes.points.iter().map(|p| p.x.to_bytes().into()).collect();
+        lanes.scalars.resize(xs.len(), [0; 32]);
+        self.tap_tweak.of(Arch::detect(), &xs, &mut lanes.scalars);
         self.add_scalars(lanes)
     }
 }
