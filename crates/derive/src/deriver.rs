@@ -1,11 +1,13 @@
 //! The first implementation: batches.
 
-use crate::comb::{Comb, Lanes, Point};
+use crate::children::Points;
+use crate::comb::{Comb, Start, Sums, affine};
+use crate::field::{Affine, from_bytes, negate};
 use crate::hashes::{ChildHmac, TapTweak, hash160, keccak20};
-use crate::{Arch, DeriveError, ExtendedPublicKey, IndexRange, Payloads, Scheme};
+use crate::{Arch, Children, DeriveError, ExtendedPublicKey, IndexRange, Payloads, Scheme};
 
 /// Keys that share one inversion. More gains little and presses on the second-level cache.
-pub const LANES: usize = 1024;
+pub const LANES: usize = 2048;
 
 /// Order of the group of secp256k1, big-endian ([SEC 2](https://www.secg.org/sec2-v2.pdf), 2.4.1).
 const ORDER: [u8; 32] = [
@@ -15,6 +17,7 @@ const ORDER: [u8; 32] = [
 
 /// Derives batches of children; `Sync`, so one serves all threads.
 pub struct Deriver {
+    arch: Arch,
     comb: Comb,
     tap_tweak: TapTweak,
 }
@@ -26,11 +29,19 @@ impl Default for Deriver {
 }
 
 impl Deriver {
-    /// Builds the table.
+    /// Builds the table, for the best instructions this processor has.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_arch(Arch::detect())
+    }
+
+    /// Builds the table, for instructions that must be among [`Arch::available`].
+    #[must_use]
+    pub fn with_arch(arch: Arch) -> Self {
+        assert!(Arch::available().contains(&arch), "{arch:?} is not here");
         Self {
-            comb: Comb::new(),
+            arch,
+            comb: Comb::new(arch),
             tap_tweak: TapTweak::new(),
         }
     }
@@ -45,88 +56,113 @@ impl Deriver {
         indexes: IndexRange,
         out: &mut Payloads,
     ) -> Result<(), DeriveError> {
-        let len = scheme.payload_len();
-        out.reset(len, indexes.count() as usize);
-        let start = Point::from_affine(&parent.point()?).ok_or(DeriveError::NotAPublicKey)?;
-        let hmac = ChildHmac::new(parent);
-        let mut lanes = Lanes::default();
-        let mut done = 0;
-        while done < indexes.count() {
-            let first = indexes.first() + done;
-            let count = (indexes.count() - done).min(LANES as u32);
+        out.reset(scheme.payload_len(), indexes.count() as usize);
+        let mut children = Children::new();
+        for part in indexes.parts(LANES as u32) {
             let result = self
-                .children(start, &hmac, first..first + count, &mut lanes)
-                .and_then(|()| self.emit(scheme, &mut lanes, out))
-                .map_err(|lane| DeriveError::InvalidChild {
-                    index: first + lane as u32,
-                });
+                .children(parent, part, &mut children)
+                .and_then(|()| self.append(&mut children, scheme, out));
             if result.is_err() {
-                out.reset(len, 0);
+                out.reset(scheme.payload_len(), 0);
                 return result;
             }
-            done += count;
         }
         Ok(())
     }
 
-    /// Leaves the child keys in the lanes; the error is a lane.
-    fn children(
+    /// Fills `out` with the public keys of all indexes. On an error it is left empty.
+    pub fn children(
         &self,
-        start: Point,
-        hmac: &ChildHmac,
-        indexes: std::ops::Range<u32>,
-        lanes: &mut Lanes,
-    ) -> Result<(), usize> {
-        lanes.points.clear();
-        lanes.points.resize(indexes.len(), start);
-        lanes.scalars.resize(indexes.len(), [0; 32]);
-        hmac.tweaks(Arch::detect(), indexes.start, &mut lanes.scalars);
-        self.add_scalars(lanes)
+        parent: &ExtendedPublicKey,
+        indexes: IndexRange,
+        out: &mut Children,
+    ) -> Result<(), DeriveError> {
+        out.reset(indexes);
+        let start = affine(&parent.point()?).ok_or(DeriveError::NotAPublicKey)?;
+        out.tweaks.resize(indexes.count() as usize, [0; 32]);
+        ChildHmac::new(parent).tweaks(self.arch, indexes.first(), &mut out.tweaks);
+        let sums = self.add_scalars(Start::Same(start), &out.tweaks, &mut out.keys);
+        sums.map_err(|lane| out.invalid(lane))
     }
 
-    fn add_scalars(&self, lanes: &mut Lanes) -> Result<(), usize> {
-        if let Some(lane) = lanes.scalars.iter().position(|scalar| *scalar >= ORDER) {
+    /// Fills `out` with one payload for each child, in order. On an error both are left empty.
+    ///
+    /// For [`Scheme::Taproot`] the children get their output keys.
+    pub fn payloads_of(
+        &self,
+        children: &mut Children,
+        scheme: Scheme,
+        out: &mut Payloads,
+    ) -> Result<(), DeriveError> {
+        out.reset(scheme.payload_len(), children.len());
+        let result = self.append(children, scheme, out);
+        if result.is_err() {
+            out.reset(scheme.payload_len(), 0);
+        }
+        result
+    }
+
+    fn append(
+        &self,
+        children: &mut Children,
+        scheme: Scheme,
+        out: &mut Payloads,
+    ) -> Result<(), DeriveError> {
+        match scheme {
+            Scheme::Keccak20 => {
+                let keys = &children.keys;
+                keccak20(self.arch, &keys.xs, &keys.ys, out.more(keys.xs.len()));
+            }
+            Scheme::Hash160 => {
+                let keys = &children.keys;
+                let y_odd: Vec<_> = keys.ys.iter().map(|y| y[31] & 1 == 1).collect();
+                hash160(self.arch, &keys.xs, &y_odd, out.more(y_odd.len()));
+            }
+            Scheme::Taproot => {
+                self.tweak_for_taproot(children)
+                    .map_err(|lane| children.invalid(lane))?;
+                let xs = children.outputs.xs.as_flattened();
+                out.more(children.len()).copy_from_slice(xs);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_scalars(
+        &self,
+        start: Start<'_>,
+        scalars: &[[u8; 32]],
+        out: &mut Points,
+    ) -> Result<(), usize> {
+        if let Some(lane) = scalars.iter().position(|scalar| *scalar >= ORDER) {
             return Err(lane);
         }
-        self.comb.add_multiples(lanes)
-    }
-
-    fn emit(&self, scheme: Scheme, lanes: &mut Lanes, out: &mut Payloads) -> Result<(), usize> {
-        if scheme == Scheme::Taproot {
-            self.tweak_for_taproot(lanes)?;
-            lanes.points.iter().for_each(|p| out.push(&p.x.to_bytes()));
-            return Ok(());
-        }
-        let arch = Arch::detect();
-        let xs: Vec<[u8; 32]> = lanes.points.iter().map(|p| p.x.to_bytes().into()).collect();
-        let mut hashes = vec![0; 20 * xs.len()];
-        if scheme == Scheme::Keccak20 {
-            let ys: Vec<_> = lanes.points.iter().map(|p| p.y.to_bytes().into()).collect();
-            keccak20(arch, &xs, &ys, &mut hashes);
-        } else {
-            let odd = lanes.points.iter().map(|p| p.y.normalize().is_odd().into());
-            hash160(arch, &xs, &odd.collect::<Vec<_>>(), &mut hashes);
-        }
-        hashes
-            .chunks_exact(20)
-            .for_each(|payload| out.push(payload));
-        Ok(())
+        out.resize(scalars.len());
+        let (xs, ys) = (&mut out.xs, &mut out.ys);
+        let sums = Sums {
+            start,
+            scalars,
+            xs,
+            ys,
+        };
+        self.comb.add_multiples(sums, LANES)
     }
 
     /// Child keys → output keys of [BIP-86](https://github.com/bitcoin/bips/blob/master/bip-0086.mediawiki).
-    fn tweak_for_taproot(&self, lanes: &mut Lanes) -> Result<(), usize> {
-        for point in &mut lanes.points {
-            // The internal key is the point of even y with this x.
-            let y = point.y.normalize();
-            if bool::from(y.is_odd()) {
-                point.y = (-y).normalize_weak();
-            }
-        }
-        let xs: Vec<[u8; 32]> = lanes.points.iter().map(|p| p.x.to_bytes().into()).collect();
-        lanes.scalars.resize(xs.len(), [0; 32]);
-        self.tap_tweak.of(Arch::detect(), &xs, &mut lanes.scalars);
-        self.add_scalars(lanes)
+    fn tweak_for_taproot(&self, children: &mut Children) -> Result<(), usize> {
+        let xs = &children.keys.xs;
+        let mut tweaks = vec![[0; 32]; xs.len()];
+        self.tap_tweak.of(self.arch, xs, &mut tweaks);
+        let internal_keys: Vec<_> = children.keys.iter().map(lift).collect();
+        self.add_scalars(Start::Each(&internal_keys), &tweaks, &mut children.outputs)
     }
+}
+
+/// The point of even y with this x.
+fn lift((x, y): (&[u8; 32], &[u8; 32])) -> Affine {
+    let (x, y) = (from_bytes(x), from_bytes(y));
+    let y = if y[0] & 1 == 1 { negate(&y) } else { y };
+    Affine { x, y }
 }
 
 #[cfg(test)]
