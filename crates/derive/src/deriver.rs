@@ -1,12 +1,13 @@
 //! The first implementation: batches.
 
-use crate::comb::{Comb, Lanes, Point};
-use crate::extended_key::ChildHmac;
-use crate::hashes::{TapTweak, hash160, keccak20};
-use crate::{DeriveError, ExtendedPublicKey, IndexRange, Payloads, Scheme};
+use crate::children::Points;
+use crate::comb::{Comb, Start, Sums, affine};
+use crate::field::{Affine, from_bytes, negate};
+use crate::hashes::{ChildHmac, TapTweak, hash160, keccak20};
+use crate::{Arch, Children, DeriveError, ExtendedPublicKey, IndexRange, Payloads, Scheme};
 
 /// Keys that share one inversion. More gains little and presses on the second-level cache.
-pub const LANES: usize = 1024;
+pub const LANES: usize = 2048;
 
 /// Order of the group of secp256k1, big-endian ([SEC 2](https://www.secg.org/sec2-v2.pdf), 2.4.1).
 const ORDER: [u8; 32] = [
@@ -16,6 +17,7 @@ const ORDER: [u8; 32] = [
 
 /// Derives batches of children; `Sync`, so one serves all threads.
 pub struct Deriver {
+    arch: Arch,
     comb: Comb,
     tap_tweak: TapTweak,
 }
@@ -27,11 +29,19 @@ impl Default for Deriver {
 }
 
 impl Deriver {
-    /// Builds the table.
+    /// Builds the table, for the best instructions this processor has.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_arch(Arch::detect())
+    }
+
+    /// Builds the table, for instructions that must be among [`Arch::available`].
+    #[must_use]
+    pub fn with_arch(arch: Arch) -> Self {
+        assert!(Arch::available().contains(&arch), "{arch:?} is not here");
         Self {
-            comb: Comb::new(),
+            arch,
+            comb: Comb::new(arch),
             tap_tweak: TapTweak::new(),
         }
     }
@@ -46,92 +56,113 @@ impl Deriver {
         indexes: IndexRange,
         out: &mut Payloads,
     ) -> Result<(), DeriveError> {
-        let len = scheme.payload_len();
-        out.reset(len, indexes.count() as usize);
-        let start = Point::from_affine(&parent.point()?).ok_or(DeriveError::NotAPublicKey)?;
-        let mut hmac = ChildHmac::new(parent);
-        let mut lanes = Lanes::default();
-        let mut done = 0;
-        while done < indexes.count() {
-            let first = indexes.first() + done;
-            let count = (indexes.count() - done).min(LANES as u32);
+        out.reset(scheme.payload_len(), indexes.count() as usize);
+        let mut children = Children::new();
+        for part in indexes.parts(LANES as u32) {
             let result = self
-                .children(start, &mut hmac, first..first + count, &mut lanes)
-                .and_then(|()| self.emit(scheme, &mut lanes, out))
-                .map_err(|lane| DeriveError::InvalidChild {
-                    index: first + lane as u32,
-                });
+                .children(parent, part, &mut children)
+                .and_then(|()| self.append(&mut children, scheme, out));
             if result.is_err() {
-                out.reset(len, 0);
+                out.reset(scheme.payload_len(), 0);
                 return result;
             }
-            done += count;
         }
         Ok(())
     }
 
-    /// Leaves the child keys in the lanes; the error is a lane.
-    fn children(
+    /// Fills `out` with the public keys of all indexes. On an error it is left empty.
+    pub fn children(
         &self,
-        start: Point,
-        hmac: &mut ChildHmac,
-        indexes: std::ops::Range<u32>,
-        lanes: &mut Lanes,
-    ) -> Result<(), usize> {
-        lanes.points.clear();
-        lanes.points.resize(indexes.len(), start);
-        lanes.scalars.clear();
-        lanes
-            .scalars
-            .extend(indexes.map(|index| hmac.tweak(index).0));
-        self.add_scalars(lanes)
+        parent: &ExtendedPublicKey,
+        indexes: IndexRange,
+        out: &mut Children,
+    ) -> Result<(), DeriveError> {
+        out.reset(indexes);
+        let start = affine(&parent.point()?).ok_or(DeriveError::NotAPublicKey)?;
+        out.tweaks.resize(indexes.count() as usize, [0; 32]);
+        ChildHmac::new(parent).tweaks(self.arch, indexes.first(), &mut out.tweaks);
+        let sums = self.add_scalars(Start::Same(start), &out.tweaks, &mut out.keys);
+        sums.map_err(|lane| out.invalid(lane))
     }
 
-    fn add_scalars(&self, lanes: &mut Lanes) -> Result<(), usize> {
-        if let Some(lane) = lanes.scalars.iter().position(|scalar| *scalar >= ORDER) {
-            return Err(lane);
+    /// Fills `out` with one payload for each child, in order. On an error both are left empty.
+    ///
+    /// For [`Scheme::Taproot`] the children get their output keys.
+    pub fn payloads_of(
+        &self,
+        children: &mut Children,
+        scheme: Scheme,
+        out: &mut Payloads,
+    ) -> Result<(), DeriveError> {
+        out.reset(scheme.payload_len(), children.len());
+        let result = self.append(children, scheme, out);
+        if result.is_err() {
+            out.reset(scheme.payload_len(), 0);
         }
-        self.comb.add_multiples(lanes)
+        result
     }
 
-    fn emit(&self, scheme: Scheme, lanes: &mut Lanes, out: &mut Payloads) -> Result<(), usize> {
+    fn append(
+        &self,
+        children: &mut Children,
+        scheme: Scheme,
+        out: &mut Payloads,
+    ) -> Result<(), DeriveError> {
         match scheme {
             Scheme::Keccak20 => {
-                lanes.points.iter().for_each(|p| {
-                    out.push(&keccak20(&p.x.to_bytes().into(), &p.y.to_bytes().into()))
-                });
+                let keys = &children.keys;
+                keccak20(self.arch, &keys.xs, &keys.ys, out.more(keys.xs.len()));
             }
             Scheme::Hash160 => {
-                lanes.points.iter().for_each(|p| {
-                    out.push(&hash160(
-                        &p.x.to_bytes().into(),
-                        p.y.normalize().is_odd().into(),
-                    ))
-                });
+                let keys = &children.keys;
+                let y_odd: Vec<_> = keys.ys.iter().map(|y| y[31] & 1 == 1).collect();
+                hash160(self.arch, &keys.xs, &y_odd, out.more(y_odd.len()));
             }
             Scheme::Taproot => {
-                self.tweak_for_taproot(lanes)?;
-                lanes.points.iter().for_each(|p| out.push(&p.x.to_bytes()));
+                self.tweak_for_taproot(children)
+                    .map_err(|lane| children.invalid(lane))?;
+                let xs = children.outputs.xs.as_flattened();
+                out.more(children.len()).copy_from_slice(xs);
             }
         }
         Ok(())
+    }
+
+    fn add_scalars(
+        &self,
+        start: Start<'_>,
+        scalars: &[[u8; 32]],
+        out: &mut Points,
+    ) -> Result<(), usize> {
+        if let Some(lane) = scalars.iter().position(|scalar| *scalar >= ORDER) {
+            return Err(lane);
+        }
+        out.resize(scalars.len());
+        let (xs, ys) = (&mut out.xs, &mut out.ys);
+        let sums = Sums {
+            start,
+            scalars,
+            xs,
+            ys,
+        };
+        self.comb.add_multiples(sums, LANES)
     }
 
     /// Child keys → output keys of [BIP-86](https://github.com/bitcoin/bips/blob/master/bip-0086.mediawiki).
-    fn tweak_for_taproot(&self, lanes: &mut Lanes) -> Result<(), usize> {
-        lanes.scalars.clear();
-        for point in &mut lanes.points {
-            // The internal key is the point of even y with this x.
-            let y = point.y.normalize();
-            if bool::from(y.is_odd()) {
-                point.y = (-y).normalize_weak();
-            }
-            lanes
-                .scalars
-                .push(self.tap_tweak.of(&point.x.to_bytes().into()));
-        }
-        self.add_scalars(lanes)
+    fn tweak_for_taproot(&self, children: &mut Children) -> Result<(), usize> {
+        let xs = &children.keys.xs;
+        let mut tweaks = vec![[0; 32]; xs.len()];
+        self.tap_tweak.of(self.arch, xs, &mut tweaks);
+        let internal_keys: Vec<_> = children.keys.iter().map(lift).collect();
+        self.add_scalars(Start::Each(&internal_keys), &tweaks, &mut children.outputs)
     }
+}
+
+/// The point of even y with this x.
+fn lift((x, y): (&[u8; 32], &[u8; 32])) -> Affine {
+    let (x, y) = (from_bytes(x), from_bytes(y));
+    let y = if y[0] & 1 == 1 { negate(&y) } else { y };
+    Affine { x, y }
 }
 
 #[cfg(test)]

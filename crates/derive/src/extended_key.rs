@@ -20,7 +20,7 @@ impl ExtendedPublicKey {
     /// The non-hardened child, one at a time; for many use [`crate::Deriver`].
     pub fn child(&self, index: u32) -> Result<Self, DeriveError> {
         IndexRange::try_new(index, 1)?;
-        let (tweak, chain_code) = ChildHmac::new(self).tweak(index);
+        let (tweak, chain_code) = hmac_halves(self, index);
         let invalid = DeriveError::InvalidChild { index };
         let tweak = Option::<Scalar>::from(Scalar::from_repr(tweak.into())).ok_or(invalid)?;
         let point = ProjectivePoint::from(self.point()?) + ProjectivePoint::GENERATOR * tweak;
@@ -42,34 +42,16 @@ impl ExtendedPublicKey {
     }
 }
 
-/// HMAC-SHA512 under the chain code over key‖index, with the state after key and pads kept: two
-/// compressions a child instead of four.
-pub(crate) struct ChildHmac {
-    keyed: Hmac<Sha512>,
-    data: [u8; 37],
-}
-
-impl ChildHmac {
-    pub(crate) fn new(parent: &ExtendedPublicKey) -> Self {
-        let keyed =
-            Hmac::new_from_slice(&parent.chain_code).expect("hmac takes keys of any length");
-        let mut data = [0; 37];
-        data[..33].copy_from_slice(&parent.public_key);
-        Self { keyed, data }
-    }
-
-    /// I_L and I_R of BIP-32. I_L is not yet compared with the group order.
-    pub(crate) fn tweak(&mut self, index: u32) -> ([u8; 32], [u8; 32]) {
-        self.data[33..].copy_from_slice(&index.to_be_bytes());
-        let output = self
-            .keyed
-            .clone()
-            .chain_update(self.data)
-            .finalize()
-            .into_bytes();
-        let (mut left, mut right) = ([0; 32], [0; 32]);
-        left.copy_from_slice(&output[..32]);
-        right.copy_from_slice(&output[32..]);
-        (left, right)
-    }
+/// I_L and I_R of BIP-32. I_L is not yet compared with the group order.
+fn hmac_halves(parent: &ExtendedPublicKey, index: u32) -> ([u8; 32], [u8; 32]) {
+    let output = Hmac::<Sha512>::new_from_slice(&parent.chain_code)
+        .expect("hmac takes keys of any length")
+        .chain_update(parent.public_key)
+        .chain_update(index.to_be_bytes())
+        .finalize()
+        .into_bytes();
+    let (mut left, mut right) = ([0; 32], [0; 32]);
+    left.copy_from_slice(&output[..32]);
+    right.copy_from_slice(&output[32..]);
+    (left, right)
 }

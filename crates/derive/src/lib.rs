@@ -12,19 +12,23 @@
 //! public key is confidential all the same (with one leaked child private key it gives the parent key), so
 //! it has no `Debug`.
 //!
-//! Cost: a [`Deriver`] holds a table of about 1 MiB, built once in some 10 ms; share it between threads. A
-//! call works in chunks of [`deriver::LANES`] keys, with some 330 KiB of scratch beside the result.
+//! Cost: a [`Deriver`] holds a table of 5 MiB, built once in some 20 ms; share it between threads. The
+//! instructions are chosen at run time ([`Arch`]). A call works in batches of [`deriver::LANES`] keys, with
+//! some 500 KiB of scratch beside the result.
 
 mod arch;
+mod children;
 mod comb;
 pub mod deriver;
 mod error;
 mod extended_key;
+mod field;
 mod hashes;
 mod payloads;
 pub mod verify;
 
 pub use arch::Arch;
+pub use children::Children;
 pub use deriver::Deriver;
 pub use error::DeriveError;
 pub use extended_key::ExtendedPublicKey;

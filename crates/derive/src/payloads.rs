@@ -27,6 +27,14 @@ impl IndexRange {
     pub fn count(self) -> u32 {
         self.count
     }
+
+    /// The same indexes in stretches of at most `len`.
+    pub(crate) fn parts(self, len: u32) -> impl Iterator<Item = Self> {
+        (0..self.count).step_by(len as usize).map(move |done| Self {
+            first: self.first + done,
+            count: len.min(self.count - done),
+        })
+    }
 }
 
 /// Payloads of one length, one behind the other in index order.
@@ -87,8 +95,10 @@ impl Payloads {
         self.bytes.reserve(record_len * records);
     }
 
-    pub(crate) fn push(&mut self, record: &[u8]) {
-        debug_assert_eq!(record.len(), self.record_len);
-        self.bytes.extend_from_slice(record);
+    /// The bytes of as many records more, to be written.
+    pub(crate) fn more(&mut self, records: usize) -> &mut [u8] {
+        let filled = self.bytes.len();
+        self.bytes.resize(filled + self.record_len * records, 0);
+        &mut self.bytes[filled..]
     }
 }

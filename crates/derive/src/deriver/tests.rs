@@ -1,22 +1,24 @@
-use k256::AffinePoint;
-
 use super::*;
+
+use k256::AffinePoint;
 
 /// No index is known whose I_L reaches the group order (BIP-32), so the scalar is put in by hand.
 #[test]
 fn a_scalar_that_reaches_the_group_order_is_refused_and_names_its_lane() {
     let deriver = Deriver::new();
-    let generator = Point::from_affine(&AffinePoint::GENERATOR).expect("not infinity");
+    let generator = affine(&AffinePoint::GENERATOR).expect("not infinity");
+    let mut out = Points::default();
     let mut below = ORDER;
     below[31] -= 2;
     for refused in [ORDER, [0xff; 32]] {
-        let mut lanes = Lanes::of(vec![generator; 3], vec![below, [1; 32], refused]);
-        assert_eq!(deriver.add_scalars(&mut lanes), Err(2));
+        let scalars = [below, [1; 32], refused];
+        let result = deriver.add_scalars(Start::Same(generator), &scalars, &mut out);
+        assert_eq!(result, Err(2));
     }
-    let mut lanes = Lanes::of(vec![generator], vec![below]);
-    assert_eq!(deriver.add_scalars(&mut lanes), Ok(()));
+    let result = deriver.add_scalars(Start::Same(generator), &[below], &mut out);
+    assert_eq!(result, Ok(()));
     // G + (n − 2)G = −G, whose x is that of G.
-    assert_eq!(lanes.points[0].x.to_bytes(), generator.x.to_bytes());
+    assert_eq!(from_bytes(&out.xs[0]), generator.x);
 }
 
 #[test]

@@ -1,0 +1,198 @@
+//! Many points, one addition to each, one inversion for all.
+
+use crate::field::{Affine, Field, Limbs, Pick, Portable, invert, pack, reduce, unpack};
+
+/// Vectors side by side, each with a running product of its own, so that no multiplication waits for the one
+/// before it.
+const CHAINS: usize = 4;
+
+/// Points to which others are added, in affine coordinates, with the memory this takes.
+pub(crate) struct Lanes<F> {
+    points: Vec<(F, F)>,
+    differences: Vec<F>,
+    products: Vec<F>,
+}
+
+const ONE: Limbs = [1, 0, 0, 0, 0];
+
+impl<F: Field> Lanes<F> {
+    /// Lanes are worked on in blocks of this many.
+    pub(crate) const BLOCK: usize = CHAINS * F::WIDTH;
+
+    pub(crate) fn with_capacity(lanes: usize) -> Self {
+        let vectors = lanes.div_ceil(Self::BLOCK) * CHAINS;
+        Self {
+            points: Vec::with_capacity(vectors),
+            differences: Vec::with_capacity(vectors),
+            products: Vec::with_capacity(vectors),
+        }
+    }
+
+    /// Sets all lanes, and fills up the last block, with what `points` gives in turn and over again.
+    #[inline(always)]
+    pub(crate) fn start(&mut self, lanes: usize, point: impl Fn(usize) -> Affine) {
+        let vectors = lanes.div_ceil(Self::BLOCK) * CHAINS;
+        let one = F::splat(&ONE);
+        self.points.clear();
+        self.points.resize(vectors, (one, one));
+        self.differences.resize(vectors, one);
+        self.products.resize(vectors, one);
+        for lane in 0..vectors * F::WIDTH {
+            let from = point(if lane < lanes { lane } else { 0 });
+            let (x, y) = &mut self.points[lane / F::WIDTH];
+            x.set_lane(lane % F::WIDTH, &unpack(&from.x));
+            y.set_lane(lane % F::WIDTH, &unpack(&from.y));
+        }
+    }
+
+    /// Same start for all lanes.
+    #[inline(always)]
+    pub(crate) fn start_same(&mut self, lanes: usize, point: &Affine) {
+        let vectors = lanes.div_ceil(Self::BLOCK) * CHAINS;
+        let one = F::splat(&ONE);
+        let point = (F::splat(&unpack(&point.x)), F::splat(&unpack(&point.y)));
+        self.points.clear();
+        self.points.resize(vectors, point);
+        self.differences.resize(vectors, one);
+        self.products.resize(vectors, one);
+    }
+
+    /// Adds to each lane of the first blocks the point that is picked for it. Lanes where the affine formula
+    /// does not hold, as both points have the same x, are named in `exceptional` and hold no point afterwards.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, table: &[Affine], picks: &[Pick], exceptional: &mut Vec<usize>) {
+        let products = self.subtract(table, picks);
+        let inverses = match invert_all(&products) {
+            Some(inverses) => inverses,
+            None => {
+                let products = self.set_aside_zeros(picks.len(), exceptional);
+                invert_all(&products).expect("no factor is zero any more")
+            }
+        };
+        self.finish(table, picks, inverses);
+    }
+
+    /// Fills the differences of x and the products of those before each; returns the whole products.
+    #[inline(always)]
+    fn subtract(&mut self, table: &[Affine], picks: &[Pick]) -> [F; CHAINS] {
+        let mut products = [F::splat(&ONE); CHAINS];
+        let work = picks
+            .chunks_exact(Self::BLOCK)
+            .zip(self.points.chunks_exact(CHAINS))
+            .zip(self.differences.chunks_exact_mut(CHAINS))
+            .zip(self.products.chunks_exact_mut(CHAINS));
+        for (((picks, points), differences), before) in work {
+            for i in 0..CHAINS {
+                let picks = &picks[i * F::WIDTH..(i + 1) * F::WIDTH];
+                let difference = F::pick_x(table, picks).difference(points[i].0);
+                differences[i] = difference;
+                before[i] = products[i];
+                products[i] = products[i].mul(difference);
+            }
+        }
+        products
+    }
+
+    /// Replaces the differences that are zero by one, and makes the products again.
+    #[inline(never)]
+    fn set_aside_zeros(&mut self, lanes: usize, exceptional: &mut Vec<usize>) -> [F; CHAINS] {
+        let mut products = [F::splat(&ONE); CHAINS];
+        for vector in 0..lanes / F::WIDTH {
+            let difference = &mut self.differences[vector];
+            for lane in 0..F::WIDTH {
+                if reduce(difference.lane(lane)) == [0; 5] {
+                    difference.set_lane(lane, &ONE);
+                    exceptional.push(vector * F::WIDTH + lane);
+                }
+            }
+            let product = &mut products[vector % CHAINS];
+            self.products[vector] = *product;
+            *product = product.mul(*difference);
+        }
+        products
+    }
+
+    /// The steps of a block's vectors stand side by side, for those of one vector wait for each other.
+    #[inline(always)]
+    fn finish(&mut self, table: &[Affine], picks: &[Pick], mut inverses: [F; CHAINS]) {
+        let work = picks
+            .chunks_exact(Self::BLOCK)
+            .zip(self.points.chunks_exact_mut(CHAINS))
+            .zip(self.differences.chunks_exact(CHAINS))
+            .zip(self.products.chunks_exact(CHAINS));
+        for (((picks, points), differences), before) in work.rev() {
+            let mut slopes = inverses;
+            for i in 0..CHAINS {
+                slopes[i] = inverses[i].mul(before[i]);
+                inverses[i] = inverses[i].mul(differences[i]);
+            }
+            for i in 0..CHAINS {
+                let picks = &picks[i * F::WIDTH..(i + 1) * F::WIDTH];
+                let rise = F::pick_y(table, picks).difference(points[i].1);
+                slopes[i] = slopes[i].mul(rise);
+            }
+            let mut sums = inverses;
+            for i in 0..CHAINS {
+                let square = slopes[i].square();
+                sums[i] = square.minus_twice_minus(points[i].0, differences[i]);
+            }
+            for i in 0..CHAINS {
+                let (x, y) = points[i];
+                let y = slopes[i].mul(x.difference(sums[i])).minus(y);
+                points[i] = (sums[i], y);
+            }
+        }
+    }
+
+    /// Canonical; of no meaning in an exceptional lane.
+    #[inline(always)]
+    pub(crate) fn point(&self, lane: usize) -> Affine {
+        let (x, y) = &self.points[lane / F::WIDTH];
+        Affine {
+            x: pack(&reduce(x.lane(lane % F::WIDTH))),
+            y: pack(&reduce(y.lane(lane % F::WIDTH))),
+        }
+    }
+}
+
+/// The inverses of all lanes of all products with one inversion; `None` if one of them is zero.
+#[inline(always)]
+fn invert_all<F: Field>(products: &[F; CHAINS]) -> Option<[F; CHAINS]> {
+    let mut before = *products;
+    let mut product = products[0];
+    for i in 1..CHAINS {
+        before[i] = product;
+        product = product.mul(products[i]);
+    }
+    let mut inverse = invert_lanes(&product)?;
+    let mut inverses = *products;
+    for i in (1..CHAINS).rev() {
+        inverses[i] = inverse.mul(before[i]);
+        inverse = inverse.mul(products[i]);
+    }
+    inverses[0] = inverse;
+    Some(inverses)
+}
+
+#[inline(always)]
+fn invert_lanes<F: Field>(elements: &F) -> Option<F> {
+    let mut product = Portable(ONE);
+    let mut before = [product; 8];
+    for (lane, before) in before.iter_mut().enumerate().take(F::WIDTH) {
+        *before = product;
+        product = product.mul(Portable(elements.lane(lane)));
+    }
+    let mut inverse = Portable(invert(product.0)?);
+    let mut inverses = *elements;
+    for lane in (0..F::WIDTH).rev() {
+        inverses.set_lane(lane, &carried(inverse.mul(before[lane])));
+        inverse = inverse.mul(Portable(elements.lane(lane)));
+    }
+    Some(inverses)
+}
+
+/// The portable product's slack carried away: wider multipliers read 52 bits of a limb.
+#[inline(always)]
+fn carried(element: Portable) -> Limbs {
+    reduce(element.0)
+}

@@ -1,0 +1,109 @@
+//! Arithmetic modulo p = 2²⁵⁶ − 2³² − 977, the field of secp256k1, on several elements at once.
+//!
+//! An element is five limbs of 52 bits, lowest first, so that products and sums leave room before anything
+//! has to be carried; a [`Field`] holds [`Field::WIDTH`] of them, limb beside limb. Values that a later
+//! subtraction takes are *weak*: below 2p, with limbs of 52 bits (the portable path lets one limb have a few
+//! units more). Only [`reduce`] makes the one canonical form.
+//!
+//! Not constant in time, and not meant to be: what is computed here is public.
+
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ifma::Ifma;
+pub(crate) use portable::{Portable, from_bytes, invert, negate, pack, reduce, to_bytes, unpack};
+
+pub(crate) const LIMBS: usize = 5;
+/// One element in limbs of 52 bits.
+pub(crate) type Limbs = [u64; LIMBS];
+/// Low 52 bits.
+pub(crate) const MASK: u64 = (1 << 52) - 1;
+/// Low 48 bits: what of the top limb lies below 2²⁵⁶.
+pub(crate) const TOP_MASK: u64 = (1 << 48) - 1;
+/// 2²⁵⁶ modulo p.
+pub(crate) const FOLD: u64 = 0x1_0000_03d1;
+/// 2²⁶⁰ modulo p.
+pub(crate) const FOLD_LIMBS: u64 = FOLD << 4;
+pub(crate) const P: Limbs = [MASK - (FOLD - 1), MASK, MASK, MASK, TOP_MASK];
+
+/// n·p limb by limb, to be added before a subtraction so that no limb goes below zero.
+pub(crate) const fn multiple_of_p(n: u64) -> Limbs {
+    let mut limbs = P;
+    let mut i = 0;
+    while i < LIMBS {
+        limbs[i] *= n;
+        i += 1;
+    }
+    limbs
+}
+
+/// A point other than infinity as tables hold it: canonical, 64-bit limbs, the lowest first; one cache line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub(crate) struct Affine {
+    pub(crate) x: [u64; 4],
+    pub(crate) y: [u64; 4],
+}
+
+/// Which point of a table a lane adds, and whether it subtracts it instead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Pick(pub(crate) u32);
+
+impl Pick {
+    pub(crate) fn new(at: u32, negative: bool) -> Self {
+        Self(at << 1 | u32::from(negative))
+    }
+
+    #[inline(always)]
+    pub(crate) fn at(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_negative(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// Work written once for every [`Field`], compiled for each with its instructions.
+pub(crate) trait Work {
+    type Output;
+    /// Must be `#[inline(always)]`, with all it calls: only then do the wide instructions reach it.
+    fn run<F: Field>(self) -> Self::Output;
+}
+
+/// [`Self::WIDTH`] elements.
+pub(crate) trait Field: Copy + Send + Sync + 'static {
+    const WIDTH: usize;
+
+    /// Runs `work` with the instructions of this type.
+    fn run<W: Work>(work: W) -> W::Output;
+
+    /// The same weak element in all lanes.
+    fn splat(element: &Limbs) -> Self;
+    fn lane(&self, lane: usize) -> Limbs;
+    fn set_lane(&mut self, lane: usize, element: &Limbs);
+
+    /// The x coordinates of the points picked, as many as there are lanes. Weak.
+    fn pick_x(table: &[Affine], picks: &[Pick]) -> Self;
+    /// The y coordinates, negated where the pick says so. To be subtracted from only.
+    fn pick_y(table: &[Affine], picks: &[Pick]) -> Self;
+
+    /// Takes weak elements and differences; weak.
+    fn mul(self, other: Self) -> Self;
+    /// Takes weak elements and differences; weak.
+    fn square(self) -> Self;
+    /// `self` − `other`, both weak (`self` may come from [`Self::pick_y`]). A difference: to be multiplied, or
+    /// to be the third of [`Self::minus_twice_minus`].
+    fn difference(self, other: Self) -> Self;
+    /// `self` − `other`, both weak. Weak.
+    fn minus(self, other: Self) -> Self;
+    /// `self` − 2`twice` − `difference`, the first two weak. Weak.
+    fn minus_twice_minus(self, twice: Self, difference: Self) -> Self;
+}
+
+#[cfg(test)]
+mod tests;

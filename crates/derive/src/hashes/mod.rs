@@ -1,0 +1,22 @@
+//! From an index to a scalar and from a point to a payload: the hashes of the first implementation, over
+//! slices of keys.
+//!
+//! One key lies in each lane of a vector. Slices have any length: what is left over at the end takes one more
+//! vector whose other lanes nobody reads. Without vectors the crates `sha2`, `sha3` and `ripemd` do the work.
+
+mod child_hmac;
+mod hash160;
+mod keccak;
+mod ripemd160;
+mod sha256;
+mod sha512;
+mod tap_tweak;
+mod words;
+
+pub(crate) use child_hmac::ChildHmac;
+pub(crate) use hash160::hash160;
+pub(crate) use keccak::keccak20;
+pub(crate) use tap_tweak::TapTweak;
+
+#[cfg(test)]
+mod tests;
