@@ -139,6 +139,7 @@ const RULES: &[(&str, Rule)] = &[
     ("glob imports", source::glob_imports),
     ("ignored tests", source::ignored_tests),
     ("sleeping tests", source::sleeping_tests),
+    ("unsafe code", source::lifted_unsafety),
     ("migrations", migrations::same_on_both_engines),
     ("failpoints", failpoints::named_and_used),
     ("dependencies", dependencies::documented),

@@ -2,7 +2,7 @@
 
 use super::{File, Finding};
 
-/// A glob import hides where a name comes from.
+/// A glob import hides where a name comes from; those of the processor's instructions tell it themselves.
 pub(crate) fn glob_imports(files: &[File]) -> Vec<Finding> {
     let is_glob = |line: &str| {
         let line = line
@@ -10,6 +10,7 @@ pub(crate) fn glob_imports(files: &[File]) -> Vec<Finding> {
             .trim_start_matches("pub(crate) ")
             .trim_start_matches("pub ");
         line.starts_with("use ")
+            && !line.starts_with("use std::arch::")
             && (line.contains("::*;") || line.contains("::*,") || line.contains("::*}"))
     };
     rust(files)
@@ -72,6 +73,33 @@ pub(crate) fn sleeping_tests(files: &[File]) -> Vec<Finding> {
     findings
 }
 
+/// Files in which the lint against `unsafe` may be lifted: vector instructions over public data.
+const VECTOR_FILES: [&str; 3] = ["avx2.rs", "avx512.rs", "ifma.rs"];
+
+/// The compiler denies `unsafe` wherever the lint is not lifted; so it is enough to look where it is.
+pub(crate) fn lifted_unsafety(files: &[File]) -> Vec<Finding> {
+    let marker = concat!("unsafe", "_code");
+    let may = |path: &str| {
+        path.starts_with("crates/derive/src/")
+            && VECTOR_FILES.iter().any(|name| {
+                path.strip_suffix(name)
+                    .is_some_and(|folder| folder.ends_with('/'))
+            })
+    };
+    let mut findings = Vec::new();
+    for file in rust(files).filter(|file| !may(&file.path)) {
+        for (index, line) in file.text.lines().enumerate() {
+            let line = line.trim();
+            let lifts = line.starts_with(marker) || line.contains(&format!("({marker}"));
+            if lifts {
+                let text = "`unsafe` outside the vector files of crates/derive";
+                findings.push(Finding::new(&file.path, index + 1, text));
+            }
+        }
+    }
+    findings
+}
+
 fn rust(files: &[File]) -> impl Iterator<Item = &File> {
     files.iter().filter(|file| file.is_rust())
 }
@@ -83,13 +111,13 @@ mod tests {
 
     #[test]
     fn globs_are_for_tests() {
-        let text = "use a::*;\npub use b::{c::*, d};\nuse a::b;\n#[cfg(test)]\nmod tests {\n    use super::*;\n}\n";
+        let text = "use a::*;\nuse std::arch::x86_64::*;\npub use b::{c::*, d};\nuse a::b;\n#[cfg(test)]\nmod tests {\n    use super::*;\n}\n";
         assert_eq!(
             places(
                 glob_imports,
                 &[("a/lib.rs", text), ("a/tests.rs", "use super::*;\n")]
             ),
-            ["a/lib.rs:1", "a/lib.rs:2"]
+            ["a/lib.rs:1", "a/lib.rs:3"]
         );
     }
 
@@ -99,6 +127,26 @@ mod tests {
         assert_eq!(
             places(ignored_tests, &[("a/tests/it/main.rs", marker)]),
             ["a/tests/it/main.rs:1"]
+        );
+    }
+
+    #[test]
+    fn unsafe_code_has_its_place() {
+        let marker = concat!("#![expect(", "unsafe", "_code, reason = \"fast\")]\n");
+        let split = concat!("#![expect(\n    ", "unsafe", "_code,\n");
+        let files = [
+            ("crates/derive/src/field/ifma.rs", marker),
+            ("crates/derive/src/field/mod.rs", marker),
+            ("crates/derive/src/notifma.rs", split),
+            ("crates/keys/src/avx2.rs", marker),
+        ];
+        assert_eq!(
+            places(lifted_unsafety, &files),
+            [
+                "crates/derive/src/field/mod.rs:1",
+                "crates/derive/src/notifma.rs:2",
+                "crates/keys/src/avx2.rs:1"
+            ]
         );
     }
 
