@@ -34,7 +34,13 @@ impl ExternalId {
         if text.len() > 16 * Self::MAX_BYTES {
             return Err(ExternalIdError::TooLong(text.len()));
         }
-        let normal: String = text.trim().nfc().collect();
+        let text = text.trim();
+        // ASCII is its own normal form, and most ids are ASCII.
+        let normal: String = if text.is_ascii() {
+            text.to_owned()
+        } else {
+            text.nfc().collect()
+        };
         if normal.is_empty() {
             return Err(ExternalIdError::Empty);
         }

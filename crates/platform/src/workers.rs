@@ -22,7 +22,7 @@ const ORPHAN_AFTER_MS: i64 = 60 * 60 * 1000;
 
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
-    /// Chunks worked on at once; one per core is right.
+    /// Chunks worked on at once; one per core and one more is right, since one of them waits for the database.
     pub parallel_chunks: usize,
 }
 

@@ -51,13 +51,52 @@ where
         if size * columns.len() > SQLITE_MAX_PARAMS {
             continue;
         }
-        let sql = values_sql(table, columns, size);
         while rows.len() >= size {
-            let params: Vec<Param<'a>> = rows.by_ref().take(size).flatten().collect();
-            inserted += tx.execute(sql.clone(), &params).await?;
+            let rows: Vec<Vec<Param<'a>>> = rows.by_ref().take(size).collect();
+            let (sql, params) = values_of(table, columns, &rows);
+            inserted += tx.execute(sql, &params).await?;
         }
     }
     Ok(inserted)
+}
+
+/// One INSERT with its parameters. A column that has the same value in all rows is bound once: the cost of a
+/// row is mostly that of its parameters, and most columns of a batch's wallets are the batch's.
+fn values_of<'a>(
+    table: &str,
+    columns: &[&str],
+    rows: &[Vec<Param<'a>>],
+) -> (String, Vec<Param<'a>>) {
+    let first = rows.first().map_or(&[][..], |row| &row[..]);
+    let varying: Vec<usize> = (0..first.len())
+        .filter(|at| rows.iter().any(|row| row[*at] != first[*at]))
+        .collect();
+    if varying.is_empty() || varying.len() == first.len() {
+        return (values_sql(table, columns, rows.len()), rows.concat());
+    }
+    let mut selected = Vec::with_capacity(first.len());
+    let mut params = Vec::with_capacity(first.len() + varying.len() * rows.len());
+    let mut number = 0;
+    for (at, param) in first.iter().enumerate() {
+        if varying.contains(&at) {
+            number += 1;
+            selected.push(format!("v.column{number}"));
+        } else {
+            selected.push("?".to_owned());
+            params.push(*param);
+        }
+    }
+    for row in rows {
+        params.extend(varying.iter().map(|at| row[*at]));
+    }
+    let marks = format!("({})", vec!["?"; varying.len()].join(", "));
+    let sql = format!(
+        "INSERT INTO {table} ({}) SELECT {} FROM (VALUES {}) AS v",
+        columns.join(", "),
+        selected.join(", "),
+        vec![marks; rows.len()].join(", ")
+    );
+    (sql, params)
 }
 
 /// Parameters without a number: SQLite finds a numbered one's name by going through all before it, and

@@ -35,8 +35,9 @@ enum Pools {
 /// SQLite pages kept in memory: by the writer 64 MiB, by each reader 8 MiB.
 const WRITER_CACHE_KIB: &str = "-65536";
 const READER_CACHE_KIB: &str = "-8192";
-/// Pages in the write-ahead log before SQLite folds them into the file: 64 MiB.
-const WAL_PAGES: &str = "16384";
+/// Pages in the write-ahead log before SQLite folds them into the file: 256 MiB. A page that many commits
+/// change is written to the file once per fold.
+const WAL_PAGES: &str = "65536";
 const READERS: u32 = 4;
 const PG_CONNECTIONS: u32 = 12;
 /// A host that stopped in the middle of a transaction holds its row locks; below a chunk's lease, so that

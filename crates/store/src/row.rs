@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::StoreError;
 
 /// One bound value. PostgreSQL wants a type even for NULL, hence the optional forms.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Param<'a> {
     Int(i64),
     OptInt(Option<i64>),

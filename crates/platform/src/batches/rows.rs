@@ -13,6 +13,10 @@ use crate::seal::{SealKeys, refused};
 /// Large enough that a commit's sync costs little per row, small enough that progress shows and a crash
 /// repeats little.
 pub(crate) const ROWS_PER_CHUNK: u32 = 1000;
+/// Behind the first rows of a long file, where progress shows anyway: the random pages of the index of external
+/// ids are written once per commit, so that a commit of more rows writes less for each.
+const ROWS_PER_LATE_CHUNK: u32 = 8192;
+const EARLY_ROWS: u32 = 16_000;
 /// A chunk of long rows ends earlier.
 pub(crate) const BYTES_PER_CHUNK: usize = 1 << 20;
 
@@ -127,7 +131,12 @@ impl ChunkBuilder {
             .expect("strings and a number have a JSON form");
         self.json.push(b'\n');
         self.count += 1;
-        let full = self.count >= ROWS_PER_CHUNK || self.json.len() >= BYTES_PER_CHUNK;
+        let limit = if self.first_row <= EARLY_ROWS {
+            ROWS_PER_CHUNK
+        } else {
+            ROWS_PER_LATE_CHUNK
+        };
+        let full = self.count >= limit || self.json.len() >= BYTES_PER_CHUNK;
         if full { self.finish(seals) } else { None }
     }
 
@@ -251,5 +260,10 @@ mod tests {
                 .map(|chunk| (chunk.first_row, chunk.row_count)),
             Some((2001, 500))
         );
+        let late: Vec<_> = (2500..30_000)
+            .filter_map(|n| builder.push(&seals, Ok(row(n))))
+            .map(|chunk| (chunk.first_row, chunk.row_count))
+            .collect();
+        assert_eq!(late[13..], [(15_501, 1000), (16_501, 8192)]);
     }
 }

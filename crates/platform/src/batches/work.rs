@@ -1,13 +1,15 @@
 //! Working on one chunk: lease, derive, verify, seal, commit.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::batch::{Batch, BatchEvent, BatchState};
 use coffer_domain::id::WalletId;
-use coffer_domain::vault::Vault;
+use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
 use coffer_store::chunks::{self, LeasedChunk, Retry, StagedChunk};
 use coffer_store::{Sealed, Tx, batches, wallets};
@@ -46,6 +48,18 @@ struct Prepared {
     derived: Derived,
     /// Rows given up, with the reason.
     dead: Vec<(u32, String)>,
+    /// The wallets as they are if no customer has one and the gate stays as it was: sealed before the
+    /// transaction, which holds the one writer. None for a gate that must be asked for each customer.
+    expected: Option<Vec<Sealed<Wallet>>>,
+}
+
+/// What only the transaction knows of a chunk's rows.
+#[derive(Default)]
+struct Found {
+    /// External ids that have a wallet.
+    taken: HashMap<[u8; 16], WalletId>,
+    /// External ids that an allow-list lets through.
+    allowed: HashSet<[u8; 16]>,
 }
 
 impl Platform {
@@ -78,7 +92,13 @@ impl Platform {
         let prepared = self.prepare(leased).await?;
         let _ = coffer_failpoint::hit("chunk.verified", "");
         let started = std::time::Instant::now();
-        transact!(self, tx, { self.commit_chunk(tx, leased, &prepared).await })?;
+        // The index of external ids refuses a second wallet for a customer by itself. Asking it beforehand for
+        // each row is needed only where a customer has one, which the first try finds out.
+        let tried = AtomicBool::new(false);
+        transact!(self, tx, {
+            let ask_first = tried.swap(true, Ordering::Relaxed);
+            self.commit_chunk(tx, leased, &prepared, ask_first).await
+        })?;
         metrics::histogram!("coffer_chunk_commit_seconds").record(started.elapsed());
         let _ = coffer_failpoint::hit("chunk.after_commit", "");
         Ok(())
@@ -152,13 +172,20 @@ impl Platform {
                 },
             );
         }
-        Ok(Prepared {
+        let mut prepared = Prepared {
             vault,
             good,
             bad,
             derived,
             dead,
-        })
+            expected: None,
+        };
+        if prepared.vault.gate.mode != GateMode::AllowList {
+            let mode = prepared.vault.gate.mode;
+            let (born, _) = self.born(batch, &prepared, mode, &Found::default())?;
+            prepared.expected = Some(born);
+        }
+        Ok(prepared)
     }
 
     /// One transaction: wallets, outcome, counters, audit record.
@@ -167,6 +194,7 @@ impl Platform {
         tx: &mut Tx,
         leased: &LeasedChunk,
         prepared: &Prepared,
+        ask_first: bool,
     ) -> Result<(), Error> {
         let chunk = &leased.chunk;
         if !chunks::lock_lease(tx, chunk.batch, chunk.number, leased.fence).await? {
@@ -180,7 +208,8 @@ impl Platform {
             return Ok(());
         }
         self.refuse_done_before(&batch, chunk)?;
-        let (born, existing) = self.split(tx, &batch, prepared).await?;
+        let ask_first = ask_first || batch.rows_existing > 0;
+        let (born, existing) = self.split(tx, &batch, prepared, ask_first).await?;
         wallets::insert_many(tx, &born).await?;
         self.queue_hooks(tx, &prepared.vault, &born).await?;
         let outcome = Outcome {
@@ -216,34 +245,64 @@ impl Platform {
     }
 
     /// Wallets to be born, sealed, and rows whose external id has one already.
-    async fn split(
+    async fn split<'a>(
         &self,
         tx: &mut Tx,
         batch: &Batch,
-        prepared: &Prepared,
-    ) -> Result<(Vec<Sealed<Wallet>>, Vec<(u32, String)>), Error> {
-        let keys: Vec<[u8; 16]> = prepared
-            .good
-            .iter()
-            .map(|(_, row)| row.external_id.key(batch.organization))
-            .collect();
-        let taken: HashMap<[u8; 16], WalletId> =
-            wallets::existing(tx, &keys).await?.into_iter().collect();
+        prepared: &'a Prepared,
+        ask_first: bool,
+    ) -> Result<(Cow<'a, [Sealed<Wallet>]>, Vec<(u32, String)>), Error> {
         // The gate in force now, not the one when the chunk was begun.
         let vault = self
             .vault_row(tx, batch.organization, batch.vault)
             .await?
             .vault;
-        let allowed = self.allowed_at_birth(tx, &vault, &keys).await?;
+        let unchanged = vault.gate.mode == prepared.vault.gate.mode;
+        if let Some(expected) = &prepared.expected
+            && unchanged
+            && !ask_first
+        {
+            return Ok((Cow::Borrowed(expected), Vec::new()));
+        }
+        let keys: Vec<[u8; 16]> = prepared
+            .good
+            .iter()
+            .map(|(_, row)| row.external_id.key(batch.organization))
+            .collect();
+        let found = Found {
+            taken: wallets::existing(tx, &keys).await?.into_iter().collect(),
+            allowed: self.allowed_at_birth(tx, &vault, &keys).await?,
+        };
+        if let Some(expected) = &prepared.expected
+            && unchanged
+            && found.taken.is_empty()
+        {
+            return Ok((Cow::Borrowed(expected), Vec::new()));
+        }
+        let (born, existing) = self.born(batch, prepared, vault.gate.mode, &found)?;
+        Ok((Cow::Owned(born), existing))
+    }
+
+    fn born(
+        &self,
+        batch: &Batch,
+        prepared: &Prepared,
+        mode: GateMode,
+        found: &Found,
+    ) -> Result<(Vec<Sealed<Wallet>>, Vec<(u32, String)>), Error> {
         let mut born = Vec::with_capacity(prepared.good.len());
         let mut existing = Vec::new();
-        for ((number, row), key) in prepared.good.iter().zip(&keys) {
-            if let Some(id) = taken.get(key) {
+        let created_at_ms = self.now_ms();
+        let asks = !found.taken.is_empty() || mode == GateMode::AllowList;
+        for (number, row) in &prepared.good {
+            let key = asks.then(|| row.external_id.key(batch.organization));
+            if let Some(id) = key.and_then(|key| found.taken.get(&key)) {
                 existing.push((*number, id.to_string()));
                 continue;
             }
             let index = batch.first_index + number - 1;
             let payloads = prepared.derived.of(index, row.kinds);
+            let allowed = key.is_some_and(|key| found.allowed.contains(&key));
             let wallet = Wallet {
                 id: WalletId::of_index(batch.vault, index),
                 organization: batch.organization,
@@ -252,13 +311,13 @@ impl Platform {
                 external_id: row.external_id.clone(),
                 label: row.label.clone(),
                 metadata: row.metadata.clone(),
-                state: state_at_birth(vault.gate.mode, allowed.contains(key)),
+                state: state_at_birth(mode, allowed),
                 reason: None,
                 payloads: payloads
                     .ok_or_else(|| Error::Internal(format!("index {index} was not derived")))?,
                 batch: Some(batch.id),
                 created_by: batch.created_by,
-                created_at_ms: self.now_ms(),
+                created_at_ms,
                 version: 1,
             };
             born.push(self.0.seals.seal(wallet));

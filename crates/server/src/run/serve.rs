@@ -89,7 +89,8 @@ async fn with_signer(
         let (platform, stop) = (platform.clone(), stop.clone());
         background.spawn(async move {
             let threads = std::thread::available_parallelism();
-            let parallel_chunks = threads.unwrap_or(NonZeroUsize::MIN).get();
+            // One writes while the others prepare.
+            let parallel_chunks = threads.unwrap_or(NonZeroUsize::MIN).get() + 1;
             platform
                 .run_workers(WorkerSettings { parallel_chunks }, stop)
                 .await
