@@ -19,6 +19,7 @@ mod payload;
 mod secret_file;
 mod seed;
 mod slip10;
+mod solana;
 
 pub use bip32::{AccountPublicKey, DerivationError};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
@@ -29,6 +30,7 @@ pub use key_file::{
 pub use mnemonic::{Mnemonic, MnemonicError};
 pub use secret_file::{SecretFileError, create_secret_file, read_secret_file};
 pub use seed::{AttestationKey, MasterSeed, SolanaError};
+pub use solana::{PIECE as SOLANA_PIECE, SolanaPiece};
 
 #[cfg(test)]
 mod vectors;
