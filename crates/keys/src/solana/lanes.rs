@@ -11,7 +11,7 @@
 
 use std::arch::x86_64::*;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::Child;
 use super::field::Field;
@@ -75,16 +75,8 @@ pub(super) fn derive(
     }
     // SAFETY: the processor has the instructions, as was just asked.
     unsafe { derive_batch(parent, first, table, children) };
-    wipe_stack();
+    super::wipe_stack();
     Some(())
-}
-
-/// What [`derive_batch`] and all it calls have left on the stack.
-#[inline(never)]
-fn wipe_stack() {
-    let mut left = [0_u64; 4096];
-    left.zeroize();
-    std::hint::black_box(&left);
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]

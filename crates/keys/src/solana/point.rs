@@ -126,7 +126,7 @@ impl Extended {
         Self::from_halves(a, b, c, zz.plus(zz))
     }
 
-    #[inline]
+    #[inline(always)]
     fn from_halves(a: Field, b: Field, c: Field, d: Field) -> Self {
         let (e, f, g, h) = (b.minus(a), d.minus(c), d.plus(c), b.plus(a));
         Self {

@@ -82,11 +82,14 @@ fn weighted_sum(points: &[Prepared], weights: &[Weight], curve: &Curve) -> Exten
         buckets.fill(Extended::IDENTITY);
         for (point, weight) in points.iter().zip(weights) {
             let value = weight[digit].cast_signed();
+            if value == 0 {
+                continue;
+            }
             let bucket = &mut buckets[usize::from(value.unsigned_abs())];
-            *bucket = match value {
-                0 => continue,
-                1.. => bucket.plus_prepared(point),
-                _ => bucket.plus_prepared(&point.negated()),
+            *bucket = if value > 0 {
+                bucket.plus_prepared(point)
+            } else {
+                bucket.plus_prepared(&point.negated())
             };
         }
         let mut from_top = Extended::IDENTITY;
