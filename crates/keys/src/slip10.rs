@@ -43,6 +43,11 @@ impl Node {
         node
     }
 
+    /// The private key and the chain code, for the lanes.
+    pub(crate) fn parts(&self) -> (&[u8; 32], &[u8; 32]) {
+        (&self.key, &self.chain_code)
+    }
+
     #[cfg(test)]
     pub(crate) fn key(&self) -> &[u8; 32] {
         &self.key
@@ -76,6 +81,14 @@ impl SecondNode {
     pub(crate) fn public_key(&self) -> Option<[u8; 32]> {
         let pair = ring::signature::Ed25519KeyPair::from_seed_unchecked(&*self.key).ok()?;
         pair.public_key().as_ref().try_into().ok()
+    }
+
+    /// The half of the key's digest that becomes the scalar (RFC 8032, section 5.1.5), not yet clamped.
+    pub(crate) fn digest_half(&self) -> Zeroizing<[u8; 32]> {
+        let digest = ring::digest::digest(&ring::digest::SHA512, &*self.key);
+        let mut half = Zeroizing::new([0; 32]);
+        half.copy_from_slice(&digest.as_ref()[..32]);
+        half
     }
 
     fn split(output: &ring::hmac::Tag) -> Self {

@@ -8,16 +8,20 @@ use std::path::Path;
 use coffer_failpoint::{Outcome, hit};
 use coffer_keys::{
     AttestationKey, DerivationError, Entropy, KEY_FILE_LIMIT_BYTES, MasterSeed, OsEntropy,
-    SolanaError, open_key_file, read_secret_file,
+    SolanaError, SolanaPiece, open_key_file, read_secret_file,
 };
 use coffer_signing::wire::{
-    self, Descriptor, Identity, PROTOCOL_VERSION, Request, Response, SOLANA_KEYS_MAX, WireError,
+    self, Descriptor, Identity, PROTOCOL_VERSION, Request, Response, SOLANA_KEYS_MAX,
+    SOLANA_KEYS_PER_FRAME, WireError,
 };
 use coffer_signing::{AccountDescriptor, AccountSpec, DESCRIPTOR_KINDS, SealKey, SignedDescriptor};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::error::Failure;
 use crate::{confine, log, secrets};
+
+/// A piece is what a frame holds.
+const _: () = assert!(coffer_keys::SOLANA_PIECE == SOLANA_KEYS_PER_FRAME);
 
 pub(crate) fn run(key_file: &Path, passphrase_file: Option<&Path>) -> Result<(), Failure> {
     let channel = channel()?;
@@ -116,54 +120,66 @@ impl Answerer {
                 Err(error) => return Err(error.into()),
             };
             let name = name_of(&request);
-            let response = match hit("signer.request_read", name) {
+            let answer = match hit("signer.request_read", name) {
                 Outcome::Continue => self.answer(&request, &mut greeted)?,
-                Outcome::Fail => refused("failpoint signer.request_read"),
+                Outcome::Fail => refused("failpoint signer.request_read").into(),
             };
-            let response = match hit("signer.before_answer", name) {
-                Outcome::Continue => response,
-                Outcome::Fail => refused("failpoint signer.before_answer"),
-            };
-            if let Response::Refused { reason } = &response {
-                log::warn("refused a question", &[("reason", reason.as_str().into())]);
+            match answer {
+                Answer::Whole(response) => {
+                    give_first(&mut channel, name, response)?;
+                }
+                Answer::SolanaKeys { first, count } => {
+                    self.stream_solana_keys(&mut channel, name, (first, count))?;
+                }
             }
-            wire::write_response(&mut channel, &response)?;
         }
     }
 
     /// An error here is a fault that makes every later answer doubtful, and ends the process.
-    fn answer(&self, request: &Request, greeted: &mut bool) -> Result<Response, Failure> {
+    fn answer(&self, request: &Request, greeted: &mut bool) -> Result<Answer, Failure> {
         if let Request::Hello { protocol } = *request {
             if protocol != PROTOCOL_VERSION {
                 return Ok(refused(format!(
                     "protocol {protocol} is not spoken here, only {PROTOCOL_VERSION}: install coffer and coffer-signer of the same version"
-                )));
+                ))
+                .into());
             }
             *greeted = true;
-            return Ok(Response::Hello {
+            return Ok(Answer::Whole(Response::Hello {
                 protocol: PROTOCOL_VERSION,
                 identity: self.identity(),
-            });
+            }));
         }
         if !*greeted {
-            return Ok(refused("the first question must be hello"));
+            return Ok(refused("the first question must be hello").into());
         }
-        match *request {
-            Request::Hello { .. } | Request::Identity {} => Ok(Response::Identity {
+        let response = match *request {
+            Request::Hello { .. } | Request::Identity {} => Response::Identity {
                 identity: self.identity(),
-            }),
-            Request::SealKey {} => Ok(Response::SealKey {
+            },
+            Request::SealKey {} => Response::SealKey {
                 key: SealKey::from_bytes(*self.seed.seal_key()),
-            }),
+            },
             Request::AccountDescriptors {
                 account,
                 bitcoin_network,
             } => self.describe(AccountSpec {
                 account,
                 bitcoin_network,
-            }),
-            Request::SolanaPublicKeys { first_child, count } => self.solana(first_child, count),
-        }
+            })?,
+            Request::SolanaPublicKeys { first_child, count } if count > SOLANA_KEYS_MAX => {
+                refused(format!(
+                    "{count} Solana keys from child {first_child}: at most {SOLANA_KEYS_MAX} at once"
+                ))
+            }
+            Request::SolanaPublicKeys { first_child, count } => {
+                return Ok(Answer::SolanaKeys {
+                    first: first_child,
+                    count,
+                });
+            }
+        };
+        Ok(Answer::Whole(response))
     }
 
     fn identity(&self) -> Identity {
@@ -183,20 +199,107 @@ impl Answerer {
         }
     }
 
-    fn solana(&self, first: u32, count: u32) -> Result<Response, Failure> {
-        if count > SOLANA_KEYS_MAX {
-            return Ok(refused(format!(
-                "{count} Solana keys: at most {SOLANA_KEYS_MAX} at once"
-            )));
-        }
-        match self.seed.solana_public_keys(first, count, self.threads) {
-            Ok(keys) => Ok(Response::SolanaPublicKeys {
-                keys: keys.concat(),
-            }),
-            Err(fault @ SolanaError::Disagreement) => Err(fault.into()),
-            Err(error) => Ok(refused(error.to_string())),
+    /// Sends each piece when it is derived; while it waits for `coffer` to read, so does the derivation.
+    fn stream_solana_keys(
+        &self,
+        channel: &mut UnixStream,
+        name: &'static str,
+        (first, count): (u32, u32),
+    ) -> Result<(), Failure> {
+        let mut begun = false;
+        let send = |piece: SolanaPiece| {
+            if piece.proof_failed {
+                log::error(
+                    "bulk derivation of Solana keys was wrong and was replaced: check this machine",
+                    &[
+                        ("alarm", "derivation".into()),
+                        ("first_child", piece.first_child.into()),
+                        ("keys", piece.keys.len().into()),
+                    ],
+                );
+            }
+            let frame = Response::SolanaPublicKeys {
+                first_child: piece.first_child,
+                keys: piece.keys.concat(),
+            };
+            if std::mem::replace(&mut begun, true) {
+                return wire::write_response(channel, &frame).map_err(|e| Failure::from(e).into());
+            }
+            give_first(channel, name, frame)?
+                .then_some(())
+                .ok_or(Stop::Refused)
+        };
+        let streamed = self
+            .seed
+            .stream_solana_public_keys(first, count, self.threads, send);
+        match streamed {
+            // No key was asked for; the answer has a frame nevertheless.
+            Ok(()) if count == 0 => {
+                let (first_child, keys) = (first, vec![]);
+                let nothing = Response::SolanaPublicKeys { first_child, keys };
+                give_first(channel, name, nothing).map(|_| ())
+            }
+            Ok(()) | Err(Stop::Refused) => Ok(()),
+            Err(Stop::Solana(range @ SolanaError::OutOfRange { .. })) => {
+                give_first(channel, name, refused(range.to_string())).map(|_| ())
+            }
+            Err(Stop::Solana(fault)) => Err(fault.into()),
+            Err(Stop::Failure(failure)) => Err(failure),
         }
     }
+}
+
+/// What a question gets.
+enum Answer {
+    Whole(Response),
+    SolanaKeys { first: u32, count: u32 },
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Whole(response)
+    }
+}
+
+/// Why a stream of keys ended before its end.
+enum Stop {
+    /// A failpoint's refusal went out in place of the first frame.
+    Refused,
+    Solana(SolanaError),
+    Failure(Failure),
+}
+
+impl From<SolanaError> for Stop {
+    fn from(error: SolanaError) -> Self {
+        Self::Solana(error)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// Writes the first frame of an answer; `false` when a refusal went out.
+fn give_first(
+    channel: &mut UnixStream,
+    name: &'static str,
+    response: Response,
+) -> Result<bool, Failure> {
+    let response = match hit("signer.before_answer", name) {
+        Outcome::Continue => response,
+        Outcome::Fail => refused("failpoint signer.before_answer"),
+    };
+    let refusal = match &response {
+        Response::Refused { reason } => Some(reason.as_str()),
+        _ => None,
+    };
+    if let Some(reason) = refusal {
+        log::warn("refused a question", &[("reason", reason.into())]);
+    }
+    wire::write_response(channel, &response)?;
+    Ok(refusal.is_none())
 }
 
 fn refused(reason: impl Into<String>) -> Response {

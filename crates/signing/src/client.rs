@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use coffer_domain::address::AddressKind;
 
 use crate::wire::{
-    self, HARDENED_CHILDREN, PROTOCOL_VERSION, Request, Response, SOLANA_KEYS_MAX, WireError,
+    self, HARDENED_CHILDREN, PROTOCOL_VERSION, Request, Response, SOLANA_KEYS_MAX,
+    SOLANA_KEYS_PER_FRAME, WireError,
 };
 use crate::{
     AccountDescriptor, AccountSpec, SealKey, SignedDescriptor, Signer, SignerError, SignerIdentity,
@@ -55,7 +56,7 @@ impl SignerClient {
         let hello = Request::Hello {
             protocol: PROTOCOL_VERSION,
         };
-        let identity = match exchange(&mut stream, &hello, answer_time_out)? {
+        let identity = match Answer::to(&hello, &mut stream, answer_time_out)?.next()? {
             Response::Hello {
                 protocol: PROTOCOL_VERSION,
                 identity,
@@ -93,16 +94,27 @@ impl SignerClient {
         request: &Request,
         check: impl FnOnce(Response) -> Result<T, SignerError>,
     ) -> Result<T, SignerError> {
+        self.ask_for_frames(request, |response, _| check(response))
+    }
+
+    /// The same for an answer of several frames: `check` gets the first and asks for the others. A refusal
+    /// can only be the first.
+    fn ask_for_frames<T>(
+        &self,
+        request: &Request,
+        check: impl FnOnce(Response, &mut Answer<'_>) -> Result<T, SignerError>,
+    ) -> Result<T, SignerError> {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stream = channel.take().ok_or_else(|| {
             SignerError::Unreachable("the connection broke earlier; start a new one".into())
         })?;
-        let answer = match exchange(&mut stream, request, self.answer_time_out)? {
+        let mut answer = Answer::to(request, &mut stream, self.answer_time_out)?;
+        let result = match answer.next()? {
             Response::Refused { reason } => Err(SignerError::Refused(reason)),
-            response => Ok(check(response)?),
+            response => Ok(check(response, &mut answer)?),
         };
         *channel = Some(stream);
-        answer
+        result
     }
 }
 
@@ -155,20 +167,36 @@ impl Signer for SignerClient {
                 "children {first_child} and the {count} from there: at most {SOLANA_KEYS_MAX} at once, all below {HARDENED_CHILDREN}"
             )));
         }
-        self.ask(
-            &Request::SolanaPublicKeys { first_child, count },
-            |response| match response {
-                Response::SolanaPublicKeys { keys } => {
-                    let (keys, rest) = keys.as_chunks::<32>();
-                    let complete = keys.len() == count as usize && rest.is_empty();
-                    complete
-                        .then(|| keys.to_vec())
-                        .ok_or_else(|| untrusted("it gave another number of keys than asked for"))
+        let request = Request::SolanaPublicKeys { first_child, count };
+        self.ask_for_frames(&request, |mut response, answer| {
+            let mut keys = Vec::with_capacity(count as usize);
+            loop {
+                let got = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+                let expected = (count - got).min(SOLANA_KEYS_PER_FRAME);
+                keys.extend(frame_of_keys(response, first_child + got, expected)?);
+                if keys.len() == count as usize {
+                    return Ok(keys);
                 }
-                _ => Err(another_answer()),
-            },
-        )
+                response = answer.next()?;
+            }
+        })
     }
+}
+
+/// The keys of one frame, when it is the one that must come.
+fn frame_of_keys(
+    response: Response,
+    expected_first: u32,
+    expected_count: u32,
+) -> Result<Vec<[u8; 32]>, SignerError> {
+    let Response::SolanaPublicKeys { first_child, keys } = response else {
+        return Err(another_answer());
+    };
+    let (keys, rest) = keys.as_chunks::<32>();
+    if first_child != expected_first || keys.len() != expected_count as usize || !rest.is_empty() {
+        return Err(untrusted("it gave other Solana keys than those asked for"));
+    }
+    Ok(keys.to_vec())
 }
 
 fn check_descriptors(
@@ -195,34 +223,53 @@ fn check_descriptors(
     Ok(())
 }
 
-fn exchange(
-    stream: &mut UnixStream,
-    request: &Request,
+/// The frames of one answer, all of them within one deadline.
+struct Answer<'a> {
+    channel: UntilDeadline<'a>,
     time_out: Duration,
-) -> Result<Response, SignerError> {
-    let unreachable = |error: io::Error| match error.kind() {
+}
+
+impl<'a> Answer<'a> {
+    /// Asks.
+    fn to(
+        request: &Request,
+        stream: &'a mut UnixStream,
+        time_out: Duration,
+    ) -> Result<Self, SignerError> {
+        stream
+            .set_write_timeout(Some(time_out))
+            .map_err(|error| unreachable(&error, time_out))?;
+        wire::write_request(stream, request).map_err(|error| judged(error, time_out))?;
+        let deadline = Instant::now() + time_out;
+        Ok(Self {
+            channel: UntilDeadline { stream, deadline },
+            time_out,
+        })
+    }
+
+    fn next(&mut self) -> Result<Response, SignerError> {
+        wire::read_response(&mut self.channel)
+            .map_err(|error| judged(error, self.time_out))?
+            .ok_or_else(|| SignerError::Unreachable("it closed the connection".into()))
+    }
+}
+
+fn unreachable(error: &io::Error, time_out: Duration) -> SignerError {
+    match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             SignerError::Unreachable(format!("no answer within {} s", time_out.as_secs()))
         }
         _ => SignerError::Unreachable(error.to_string()),
-    };
-    let judge = |error: WireError| match error {
-        WireError::Io(error) => unreachable(error),
+    }
+}
+
+fn judged(error: WireError, time_out: Duration) -> SignerError {
+    match error {
+        WireError::Io(error) => unreachable(&error, time_out),
         broken @ (WireError::TooLarge { .. } | WireError::Malformed { .. }) => {
             untrusted(broken.to_string())
         }
-    };
-    stream
-        .set_write_timeout(Some(time_out))
-        .map_err(unreachable)?;
-    wire::write_request(stream, request).map_err(judge)?;
-    let mut until_deadline = UntilDeadline {
-        stream,
-        deadline: Instant::now() + time_out,
-    };
-    wire::read_response(&mut until_deadline)
-        .map_err(judge)?
-        .ok_or_else(|| SignerError::Unreachable("it closed the connection".into()))
+    }
 }
 
 /// Reads with one deadline for all of it: a socket's own time-out begins anew with each byte.

@@ -39,7 +39,7 @@ pub trait Signer: Send + Sync {
     fn account_descriptors(&self, spec: AccountSpec) -> Result<Vec<SignedDescriptor>, SignerError>;
 
     /// Solana public keys `m/44'/501'/c'/0'` of the hardened children `first .. first + count`, in order;
-    /// `count` is at most 65,536. See `coffer_domain::address::solana_child` for which child serves which wallet.
+    /// `count` is at most 65,536; they travel in frames of 1,024 while the next are derived. See `coffer_domain::address::solana_child` for which child serves which wallet.
     fn solana_public_keys(
         &self,
         first_child: u32,

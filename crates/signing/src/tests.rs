@@ -119,10 +119,15 @@ fn messages_round_trip_through_frames() {
 
 #[test]
 fn the_longest_answer_fits_its_frame() {
-    let keys = vec![0xff; 32 * wire::SOLANA_KEYS_MAX as usize];
+    let answer = |count: u32| Response::SolanaPublicKeys {
+        first_child: wire::HARDENED_CHILDREN - 1,
+        keys: vec![0xff; 32 * count as usize],
+    };
     let mut bytes = Vec::new();
-    wire::write_response(&mut bytes, &Response::SolanaPublicKeys { keys }).expect("it fits");
+    wire::write_response(&mut bytes, &answer(wire::SOLANA_KEYS_PER_FRAME)).expect("it fits");
     assert!(bytes.len() < wire::RESPONSE_LIMIT_BYTES as usize);
+    let beyond = wire::write_response(&mut bytes, &answer(wire::SOLANA_KEYS_PER_FRAME * 2));
+    assert!(matches!(beyond, Err(WireError::TooLarge { .. })));
 }
 
 fn frame(json: &str) -> Vec<u8> {
@@ -209,7 +214,7 @@ fn another_protocol_version_is_refused() {
     thread::spawn(move || {
         let _ = wire::read_request(&mut theirs);
         let hello = Response::Hello {
-            protocol: 2,
+            protocol: 1,
             identity: identity(),
         };
         let _ = wire::write_response(&mut theirs, &hello);
@@ -217,7 +222,7 @@ fn another_protocol_version_is_refused() {
     let refused = SignerClient::connect(ours, None)
         .err()
         .map(|e| e.to_string());
-    assert!(refused.is_some_and(|text| text.contains("protocol 2")));
+    assert!(refused.is_some_and(|text| text.contains("protocol 1")));
 }
 
 #[test]
@@ -275,23 +280,107 @@ fn wrong_descriptors_are_refused_and_end_the_connection() {
     }
 }
 
+/// Keys whose first byte tells the child.
+fn keys(first_child: u32, count: u32) -> Response {
+    let key = |child: u32| [child.to_be_bytes()[3]; 32];
+    Response::SolanaPublicKeys {
+        first_child,
+        keys: (first_child..).take(count as usize).flat_map(key).collect(),
+    }
+}
+
 #[test]
 fn another_number_of_solana_keys_is_refused() {
     for length in [0, 32, 63, 65, 96] {
         let client = greeted(vec![Response::SolanaPublicKeys {
+            first_child: 0,
             keys: vec![1; length],
         }]);
         let answer = client.solana_public_keys(0, 2);
         assert!(matches!(answer, Err(SignerError::Untrusted(_))), "{length}");
         assert_closed(&client);
     }
-    let client = greeted(vec![Response::SolanaPublicKeys { keys: vec![1; 64] }]);
+    let client = greeted(vec![keys(7, 2), keys(7, 0)]);
     for (first, count) in [(0, 65_537), (wire::HARDENED_CHILDREN - 1, 2), (u32::MAX, 2)] {
         let answer = client.solana_public_keys(first, count);
         assert!(matches!(answer, Err(SignerError::Refused(_))));
     }
-    let keys = client.solana_public_keys(0, 2).expect("an orderly answer");
-    assert_eq!(keys, vec![[1; 32]; 2]);
+    let answer = client.solana_public_keys(7, 2).expect("an orderly answer");
+    assert_eq!(answer, [[7; 32], [8; 32]]);
+    let none = client.solana_public_keys(7, 0).expect("an orderly answer");
+    assert!(none.is_empty());
+}
+
+/// Asks for 2,500 keys from child 5 on, of a peer that gives all of `frames` at once.
+fn streamed(frames: Vec<Response>) -> (SignerClient, Result<Vec<[u8; 32]>, SignerError>) {
+    let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+    thread::spawn(move || {
+        let mut theirs = theirs;
+        let hello = Response::Hello {
+            protocol: wire::PROTOCOL_VERSION,
+            identity: identity(),
+        };
+        let _ = wire::read_request(&mut theirs);
+        let _ = wire::write_response(&mut theirs, &hello);
+        let _ = wire::read_request(&mut theirs);
+        for frame in frames {
+            if wire::write_response(&mut theirs, &frame).is_err() {
+                return;
+            }
+        }
+        // For what comes next.
+        let _ = wire::read_request(&mut theirs);
+        let identity = identity();
+        let _ = wire::write_response(&mut theirs, &Response::Identity { identity });
+    });
+    let client = SignerClient::connect(ours, None).expect("an orderly greeting");
+    let answer = client.solana_public_keys(5, 2500);
+    (client, answer)
+}
+
+#[test]
+fn solana_keys_come_in_frames_and_the_connection_goes_on() {
+    let (client, answer) = streamed(vec![keys(5, 1024), keys(1029, 1024), keys(2053, 452)]);
+    let answer = answer.expect("an orderly answer");
+    assert_eq!(answer.len(), 2500);
+    for (key, child) in answer.iter().zip(5_u32..) {
+        assert_eq!(key[0], child.to_be_bytes()[3]);
+    }
+    assert!(client.identity().is_ok());
+}
+
+#[test]
+fn frames_out_of_order_or_of_another_size_end_the_connection() {
+    let refused = || Response::Refused {
+        reason: "no more".into(),
+    };
+    for frames in [
+        vec![keys(5, 1024), keys(5, 1024)],
+        vec![keys(5, 1024), keys(2053, 452)],
+        vec![keys(5, 1024), keys(1029, 1023)],
+        vec![keys(5, 1024), keys(1029, 0)],
+        vec![keys(5, 1000)],
+        vec![keys(6, 1024)],
+        vec![keys(5, 1024), keys(1029, 1024), keys(2053, 453)],
+        vec![keys(5, 1024), refused()],
+    ] {
+        let (client, answer) = streamed(frames);
+        assert!(matches!(answer, Err(SignerError::Untrusted(_))));
+        assert_closed(&client);
+    }
+}
+
+#[test]
+fn frames_of_an_older_form_are_refused() {
+    for json in [
+        r#"{"solana_public_keys":{"keys":""}}"#,
+        r#"{"solana_public_keys":{"first_child":-1,"keys":""}}"#,
+        r#"{"solana_public_keys":{"first_child":0,"keys":"AA"}}"#,
+        r#"{"solana_public_keys":{"first_child":0,"keys":"","last":true}}"#,
+    ] {
+        let read = wire::read_response(&mut Cursor::new(frame(json)));
+        assert!(matches!(read, Err(WireError::Malformed { .. })), "{json}");
+    }
 }
 
 #[test]

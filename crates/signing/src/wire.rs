@@ -2,7 +2,9 @@
 //!
 //! A frame is a length (u32, big-endian) and that many bytes of JSON; the length is checked before
 //! anything is allocated. The client asks, the signer answers, one at a time; the first question is
-//! [`Request::Hello`]. Unknown fields and unknown messages are refused, so that a newer peer cannot be
+//! [`Request::Hello`]. An answer is one frame, but for Solana keys: these come as they are derived, in as many
+//! frames as [`SOLANA_KEYS_PER_FRAME`] makes of their number, at least one. Neither side holds more of them in frames
+//! than one, and a client that reads slowly slows the derivation down. Unknown fields and unknown messages are refused, so that a newer peer cannot be
 //! half understood. No [`Response`] has a place for a private key, a seed or a mnemonic.
 //! Every buffer that a frame passes through is wiped, because one of them carries the [`SealKey`].
 
@@ -16,13 +18,15 @@ use crate::encoding::{base64_bytes, hex_bytes, name, seal_key};
 use crate::{AccountDescriptor, AccountSpec, SealKey, SignedDescriptor, SignerIdentity};
 
 /// Raised when a message changes its meaning; both sides must name the same one.
-pub const PROTOCOL_VERSION: u32 = 1;
-/// Of an answer: 65,536 Solana keys take 2.7 MiB.
-pub const RESPONSE_LIMIT_BYTES: u32 = 4 << 20;
+pub const PROTOCOL_VERSION: u32 = 2;
+/// Of one frame of an answer: 1,024 Solana keys take 43 KiB.
+pub const RESPONSE_LIMIT_BYTES: u32 = 64 << 10;
 /// Of a question; all of them are short.
 pub const REQUEST_LIMIT_BYTES: u32 = 4 << 10;
 /// The most Solana keys in one question.
 pub const SOLANA_KEYS_MAX: u32 = 65_536;
+/// Solana keys in each frame of their answer but the last, which has the rest.
+pub const SOLANA_KEYS_PER_FRAME: u32 = 1024;
 /// A hardened child number is below this (BIP-32).
 pub const HARDENED_CHILDREN: u32 = 1 << 31;
 
@@ -64,6 +68,8 @@ pub enum Response {
         descriptors: Vec<Descriptor>,
     },
     SolanaPublicKeys {
+        /// The child of the frame's first key: a frame lost or sent twice shows.
+        first_child: u32,
         /// 32 bytes each, one after the other, as Base64.
         #[serde(with = "base64_bytes")]
         keys: Vec<u8>,

@@ -6,7 +6,6 @@
 //! Cost: bulk Solana keys use as many threads as they are given, and nothing is kept between calls.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use coffer_domain::address::{AddressKind, AddressPayload, BitcoinNetwork, solana_child};
 use ed25519_dalek::{Signer, SigningKey};
@@ -17,6 +16,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 use crate::bip32::{ExtendedPrivateKey, HARDENED, second_opinion};
 use crate::payload::payload;
 use crate::slip10::{Node, SecondNode};
+use crate::solana::{Parents, SolanaPiece};
 use crate::{AccountPublicKey, DerivationError};
 
 /// Solana's coin type (SLIP-44).
@@ -37,6 +37,11 @@ pub enum SolanaError {
     /// A fault in the processor or in one of the libraries.
     #[error("two implementations derived different Solana keys: stop and check this machine")]
     Disagreement,
+    #[error("the operating system gives no random bytes, so nothing can be proven")]
+    NoRandomness,
+    /// A thread ended without an answer.
+    #[error("the derivation of Solana keys broke off")]
+    BrokeOff,
 }
 
 impl AttestationKey {
@@ -115,8 +120,10 @@ impl MasterSeed {
     ) -> Result<AddressPayload, DerivationError> {
         if kind == AddressKind::Solana {
             let child = solana_child(account, index).ok_or(DerivationError::OutOfRange(index))?;
-            let key =
-                checked_key(&self.solana_parents(), child).ok_or(DerivationError::Disagreement)?;
+            let key = self
+                .solana_parents()
+                .checked_key(child)
+                .ok_or(DerivationError::Disagreement)?;
             return AddressPayload::try_new(kind, &key).ok_or(DerivationError::NoAccountKey);
         }
         if index >= HARDENED {
@@ -129,71 +136,49 @@ impl MasterSeed {
     }
 
     /// Public keys `m/44'/501'/c'/0'` of the children `first .. first + count`, in order, on `threads`
-    /// threads. Every key was derived by two implementations that agree.
+    /// threads. Every key was proven right by a second implementation.
     pub fn solana_public_keys(
         &self,
         first: u32,
         count: u32,
         threads: NonZeroUsize,
     ) -> Result<Vec<[u8; 32]>, SolanaError> {
-        let out_of_range = SolanaError::OutOfRange { first, count };
-        if first.checked_add(count).is_none_or(|end| end > HARDENED) {
-            return Err(out_of_range);
-        }
-        let mut keys = vec![[0; 32]; count as usize];
-        if keys.is_empty() {
-            return Ok(keys);
-        }
-        let parents = self.solana_parents();
-        let disagreed = AtomicBool::new(false);
-        let share = keys.len().div_ceil(threads.get());
-        std::thread::scope(|scope| {
-            let mut children = first..;
-            let mut shares = keys.chunks_mut(share).map(|keys| {
-                let start = children.start;
-                children.start += u32::try_from(keys.len()).unwrap_or(u32::MAX - start);
-                (start, keys)
-            });
-            let here = shares.next();
-            for (start, keys) in shares {
-                let (parents, disagreed) = (&parents, &disagreed);
-                scope.spawn(move || fill(parents, start, keys, disagreed));
-            }
-            // This thread takes a share, too: one thread needs no spawning at all.
-            if let Some((start, keys)) = here {
-                fill(&parents, start, keys, &disagreed);
-            }
-        });
-        if disagreed.load(Ordering::Relaxed) {
-            return Err(SolanaError::Disagreement);
-        }
+        let mut keys = Vec::new();
+        self.stream_solana_public_keys(first, count, threads, |piece| {
+            keys.extend(piece.keys);
+            Ok::<_, SolanaError>(())
+        })?;
         Ok(keys)
     }
 
+    /// The same, piece by piece: `receive` sets the pace, and its first error ends the derivation.
+    pub fn stream_solana_public_keys<E: From<SolanaError>>(
+        &self,
+        first: u32,
+        count: u32,
+        threads: NonZeroUsize,
+        receive: impl FnMut(SolanaPiece) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if first.checked_add(count).is_none_or(|end| end > HARDENED) {
+            return Err(SolanaError::OutOfRange { first, count }.into());
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        self.solana_parents()
+            .stream((first, count), threads, receive)
+    }
+
     /// `m/44'/501'` by both implementations.
-    fn solana_parents(&self) -> (Node, SecondNode) {
+    fn solana_parents(&self) -> Parents {
         let first = Node::master(&**self.0);
         let second = SecondNode::master(&**self.0);
-        SOLANA
+        let (first, second) = SOLANA
             .iter()
             .fold((first, second), |(first, second), step| {
                 (first.child(*step), second.child(*step))
-            })
-    }
-}
-
-/// `None` when the implementations disagree.
-fn checked_key((first, second): &(Node, SecondNode), child: u32) -> Option<[u8; 32]> {
-    let key = first.child(child).child(0).public_key();
-    (second.child(child).child(0).public_key() == Some(key)).then_some(key)
-}
-
-fn fill(parents: &(Node, SecondNode), start: u32, keys: &mut [[u8; 32]], disagreed: &AtomicBool) {
-    for (key, child) in keys.iter_mut().zip(start..) {
-        match checked_key(parents, child) {
-            Some(checked) => *key = checked,
-            None => return disagreed.store(true, Ordering::Relaxed),
-        }
+            });
+        Parents { first, second }
     }
 }
 

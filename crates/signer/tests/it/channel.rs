@@ -48,6 +48,14 @@ fn every_question_is_answered() {
     assert_eq!(keys.len(), 300);
     let payload = seed.address_payload(AddressKind::Solana, BitcoinNetwork::Mainnet, 0, 339);
     assert_eq!(payload.expect("in range").bytes(), keys[299]);
+
+    // Five frames and a bit, and each key in its place.
+    let many = client.solana_public_keys(7, 5300).expect("an answer");
+    assert_eq!(many.len(), 5300);
+    assert_eq!(many[33..333], keys);
+    let threads = std::num::NonZeroUsize::MIN;
+    let last = seed.solana_public_keys(5306, 1, threads);
+    assert_eq!(last, Ok(vec![many[5299]]));
     drop(client);
     let output = serving.finish();
     assert_exit(&output, 0, "ready");
@@ -75,6 +83,31 @@ fn questions_out_of_range_are_refused_and_the_channel_goes_on() {
         Some(0)
     );
     assert!(client.identity().is_ok());
+}
+
+/// The socket holds a few frames; the signer waits with the others until somebody reads, and ends with its client.
+#[test]
+fn a_client_that_leaves_in_the_middle_of_an_answer_ends_the_signer() {
+    let rig = Rig::imported(WORDS);
+    let (serving, mut channel) = rig.serve();
+    let protocol = wire::PROTOCOL_VERSION;
+    ask(&mut channel, Request::Hello { protocol });
+    let all = Request::SolanaPublicKeys {
+        first_child: 3,
+        count: wire::SOLANA_KEYS_MAX,
+    };
+    wire::write_request(&mut channel, &all).expect("written");
+    for frame in 0..3 {
+        let answer = wire::read_response(&mut channel).expect("of the protocol");
+        let Some(Response::SolanaPublicKeys { first_child, keys }) = answer else {
+            panic!("another answer");
+        };
+        let per_frame = wire::SOLANA_KEYS_PER_FRAME;
+        assert_eq!(first_child, 3 + frame * per_frame);
+        assert_eq!(keys.len(), 32 * per_frame as usize);
+    }
+    drop(channel);
+    assert_exit(&serving.finish(), 6, "the channel to coffer broke");
 }
 
 #[test]
@@ -107,7 +140,7 @@ fn the_signer_checks_what_a_careless_client_asks() {
     let (serving, mut channel) = rig.serve();
     assert!(is_refused(&ask(&mut channel, Request::SealKey {}), "hello"));
     assert!(is_refused(
-        &ask(&mut channel, Request::Hello { protocol: 2 }),
+        &ask(&mut channel, Request::Hello { protocol: 1 }),
         "same version"
     ));
     assert!(is_refused(&ask(&mut channel, Request::SealKey {}), "hello"));
