@@ -53,6 +53,9 @@ struct Prepared {
     expected: Option<Vec<Sealed<Wallet>>>,
 }
 
+/// Rows whose customer has a wallet: row number and wallet.
+type Existing = Vec<(u32, String)>;
+
 /// What only the transaction knows of a chunk's rows.
 #[derive(Default)]
 struct Found {
@@ -251,7 +254,7 @@ impl Platform {
         batch: &Batch,
         prepared: &'a Prepared,
         ask_first: bool,
-    ) -> Result<(Cow<'a, [Sealed<Wallet>]>, Vec<(u32, String)>), Error> {
+    ) -> Result<(Cow<'a, [Sealed<Wallet>]>, Existing), Error> {
         // The gate in force now, not the one when the chunk was begun.
         let vault = self
             .vault_row(tx, batch.organization, batch.vault)
@@ -289,7 +292,7 @@ impl Platform {
         prepared: &Prepared,
         mode: GateMode,
         found: &Found,
-    ) -> Result<(Vec<Sealed<Wallet>>, Vec<(u32, String)>), Error> {
+    ) -> Result<(Vec<Sealed<Wallet>>, Existing), Error> {
         let mut born = Vec::with_capacity(prepared.good.len());
         let mut existing = Vec::new();
         let created_at_ms = self.now_ms();
