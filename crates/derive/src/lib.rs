@@ -25,6 +25,7 @@ mod extended_key;
 mod field;
 mod hashes;
 mod payloads;
+mod proof;
 pub mod verify;
 
 pub use arch::Arch;

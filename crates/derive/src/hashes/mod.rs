@@ -8,6 +8,7 @@ mod child_hmac;
 mod hash160;
 mod keccak;
 mod ripemd160;
+pub(crate) mod second;
 mod sha256;
 mod sha512;
 mod tap_tweak;
