@@ -47,6 +47,7 @@ trait Columns {
     fn one_by_one(self);
 }
 
+/// An `arch` that this processor does not have is served by the crates.
 fn run<C: Columns>(arch: Arch, columns: C) {
     match arch {
         #[cfg(target_arch = "x86_64")]
@@ -70,3 +71,6 @@ macro_rules! sixteen_times {
     };
 }
 use sixteen_times;
+
+#[cfg(test)]
+mod tests;

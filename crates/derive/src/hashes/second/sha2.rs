@@ -3,12 +3,10 @@
 //! In the form of two sequences of words: the four letters a to d of the standard are always four
 //! successive words of one, e to h of the other.
 
-use super::{Column, LANES, sixteen_times};
-
 macro_rules! compression {
     ($name:ident, $word:ident, $rounds:literal, $big_a:expr, $big_e:expr, $small_0:expr, $small_1:expr) => {
         pub(super) mod $name {
-            use super::*;
+            use super::super::{Column, LANES, sixteen_times};
 
             /// Leaves the next state, and in `words` what nobody needs.
             #[inline(always)]

@@ -1,5 +1,7 @@
 //! Known answers, and every set of instructions against the crates on all lengths of a tail.
 
+mod known_answers;
+
 use std::array::from_fn;
 
 use bitcoin::hashes::{Hash, sha256, sha512};
