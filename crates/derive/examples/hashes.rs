@@ -10,7 +10,7 @@ use coffer_derive::{Arch, ExtendedPublicKey};
 #[path = "../src/hashes/mod.rs"]
 mod hashes;
 
-use hashes::{ChildHmac, TapTweak, hash160, keccak20};
+use hashes::{ChildHmac, TapTweak, hash160, keccak20, second};
 
 /// As many as the deriver takes at once.
 const KEYS: usize = 1024;
@@ -67,4 +67,19 @@ fn main() {
         hash160(arch, &xs, &odd, out)
     });
     compare("tap tweak", KEYS, |arch, out| tap_tweak.of(arch, &xs, out));
+
+    let hmac = second::ChildHmac::new(&parent);
+    let tap_tweak = second::TapTweak::new();
+    compare("second hmac", KEYS, |arch, out| {
+        hmac.tweaks(arch, 1 << 20, out)
+    });
+    compare("second keccak20", 20 * KEYS, |arch, out| {
+        second::keccak20(arch, &xs, &ys, out)
+    });
+    compare("second hash160", 20 * KEYS, |arch, out| {
+        second::hash160(arch, &xs, &odd, out)
+    });
+    compare("second tap tweak", KEYS, |arch, out| {
+        tap_tweak.of(arch, &xs, out)
+    });
 }

@@ -2,8 +2,9 @@
 //!
 //! [`Deriver`] derives the non-hardened children of one key
 //! ([BIP-32](https://github.com/bitcoin/bips/blob/master/bip-0032.mediawiki) CKDpub) in batches and hashes
-//! each into the payload of a [`Scheme`]. [`verify()`] does the same work a second time with other code
-//! (libsecp256k1 and the hashes of the `bitcoin` crate); an address is handed out only after both agree.
+//! each into the payload of a [`Scheme`]. Two checks by other code stand beside it: [`Deriver::prove`] for a
+//! whole batch of points and payloads by one equation, and [`verify()`], which derives every key again with
+//! libsecp256k1 and the hashes of the `bitcoin` crate. An address is handed out only after one of them agrees.
 //!
 //! Guarantees: a payload depends on (key, scheme, index) alone, whatever the batch around it; a call gives
 //! all records of its range or none.
@@ -25,6 +26,7 @@ mod extended_key;
 mod field;
 mod hashes;
 mod payloads;
+mod proof;
 pub mod verify;
 
 pub use arch::Arch;

@@ -6,6 +6,9 @@ use crate::field::{Affine, Field, Limbs, Pick, Portable, invert, pack, reduce, u
 /// before it.
 const CHAINS: usize = 4;
 
+/// How many lanes before its turn a lane's point is fetched.
+const AHEAD: usize = 64;
+
 /// Points to which others are added, in affine coordinates, with the memory this takes.
 pub(crate) struct Lanes<F> {
     points: Vec<(F, F)>,
@@ -28,21 +31,18 @@ impl<F: Field> Lanes<F> {
         }
     }
 
-    /// Sets all lanes, and fills up the last block, with what `points` gives in turn and over again.
+    /// Starts each lane at the point picked for it, as it is. As many picks as whole blocks have.
     #[inline(always)]
-    pub(crate) fn start(&mut self, lanes: usize, point: impl Fn(usize) -> Affine) {
-        let vectors = lanes.div_ceil(Self::BLOCK) * CHAINS;
-        let one = F::splat(&ONE);
+    pub(crate) fn start(&mut self, table: &[Affine], picks: &[Pick]) {
+        let zero = F::splat(&[0; 5]);
         self.points.clear();
-        self.points.resize(vectors, (one, one));
-        self.differences.resize(vectors, one);
-        self.products.resize(vectors, one);
-        for lane in 0..vectors * F::WIDTH {
-            let from = point(if lane < lanes { lane } else { 0 });
-            let (x, y) = &mut self.points[lane / F::WIDTH];
-            x.set_lane(lane % F::WIDTH, &unpack(&from.x));
-            y.set_lane(lane % F::WIDTH, &unpack(&from.y));
-        }
+        self.points
+            .extend(picks.chunks_exact(F::WIDTH).map(|picks| {
+                let y = F::pick_y(table, picks).difference(zero);
+                (F::pick_x(table, picks), y.mul(F::splat(&ONE)))
+            }));
+        self.differences.resize(self.points.len(), zero);
+        self.products.resize(self.points.len(), zero);
     }
 
     /// Same start for all lanes.
@@ -55,6 +55,29 @@ impl<F: Field> Lanes<F> {
         self.points.resize(vectors, point);
         self.differences.resize(vectors, one);
         self.products.resize(vectors, one);
+    }
+
+    /// [`Self::add`] to as many lanes as there are picks, whatever their number; `picks` is filled up.
+    #[inline(always)]
+    pub(crate) fn add_to_first(
+        &mut self,
+        table: &[Affine],
+        picks: &mut Vec<Pick>,
+        exceptional: &mut Vec<usize>,
+    ) {
+        let lanes = picks.len();
+        let whole = lanes.next_multiple_of(Self::BLOCK);
+        let kept = self.points[lanes / Self::BLOCK * CHAINS..whole / F::WIDTH].to_vec();
+        picks.resize(whole, Pick::default());
+        self.add(table, picks, exceptional);
+        exceptional.retain(|lane| *lane < lanes);
+        for lane in lanes..whole {
+            let (x, y) = &kept[lane % Self::BLOCK / F::WIDTH];
+            let (x, y) = (x.lane(lane % F::WIDTH), y.lane(lane % F::WIDTH));
+            let point = &mut self.points[lane / F::WIDTH];
+            point.0.set_lane(lane % F::WIDTH, &x);
+            point.1.set_lane(lane % F::WIDTH, &y);
+        }
     }
 
     /// Adds to each lane of the first blocks the point that is picked for it. Lanes where the affine formula
@@ -81,7 +104,14 @@ impl<F: Field> Lanes<F> {
             .zip(self.points.chunks_exact(CHAINS))
             .zip(self.differences.chunks_exact_mut(CHAINS))
             .zip(self.products.chunks_exact_mut(CHAINS));
+        let ahead = picks
+            .chunks_exact(Self::BLOCK)
+            .skip(AHEAD.div_ceil(Self::BLOCK));
+        let mut ahead = ahead.map(Some).chain(std::iter::repeat(None));
         for (((picks, points), differences), before) in work {
+            if let Some(Some(picks)) = ahead.next() {
+                touch(table, picks);
+            }
             for i in 0..CHAINS {
                 let picks = &picks[i * F::WIDTH..(i + 1) * F::WIDTH];
                 let difference = F::pick_x(table, picks).difference(points[i].0);
@@ -121,6 +151,19 @@ impl<F: Field> Lanes<F> {
             .zip(self.differences.chunks_exact(CHAINS))
             .zip(self.products.chunks_exact(CHAINS));
         for (((picks, points), differences), before) in work.rev() {
+            if F::WIDTH == 1 {
+                for i in 0..CHAINS {
+                    let (x, y) = points[i];
+                    let inverse = inverses[i].mul(before[i]);
+                    inverses[i] = inverses[i].mul(differences[i]);
+                    let rise = F::pick_y(table, &picks[i..=i]).difference(y);
+                    let slope = inverse.mul(rise);
+                    let sum = slope.square().minus_twice_minus(x, differences[i]);
+                    points[i].1 = slope.mul(x.difference(sum)).minus(y);
+                    points[i].0 = sum;
+                }
+                continue;
+            }
             let mut slopes = inverses;
             for i in 0..CHAINS {
                 slopes[i] = inverses[i].mul(before[i]);
@@ -144,15 +187,28 @@ impl<F: Field> Lanes<F> {
         }
     }
 
-    /// Canonical; of no meaning in an exceptional lane.
+    /// Canonical, lane by lane; of no meaning in an exceptional lane.
     #[inline(always)]
-    pub(crate) fn point(&self, lane: usize) -> Affine {
-        let (x, y) = &self.points[lane / F::WIDTH];
-        Affine {
-            x: pack(&reduce(x.lane(lane % F::WIDTH))),
-            y: pack(&reduce(y.lane(lane % F::WIDTH))),
+    pub(crate) fn for_each(&self, lanes: usize, mut take: impl FnMut(usize, Affine)) {
+        for (vector, (x, y)) in self.points.iter().enumerate() {
+            let first = vector * F::WIDTH;
+            let coordinates = x.lanes().into_iter().zip(y.lanes()).take(F::WIDTH);
+            for (lane, (x, y)) in coordinates.enumerate().take(lanes.saturating_sub(first)) {
+                let (x, y) = (pack(&reduce(x)), pack(&reduce(y)));
+                take(first + lane, Affine { x, y });
+            }
         }
     }
+}
+
+/// Brings points into the nearest cache: their loads wait for nothing, unlike those of the arithmetic, which
+/// stand behind hundreds of instructions.
+#[inline(always)]
+fn touch(table: &[Affine], picks: &[Pick]) {
+    let seen = picks
+        .iter()
+        .fold(0, |seen, pick| seen | table[pick.at()].x[0]);
+    std::hint::black_box(seen);
 }
 
 /// The inverses of all lanes of all products with one inversion; `None` if one of them is zero.
@@ -195,4 +251,29 @@ fn invert_lanes<F: Field>(elements: &F) -> Option<F> {
 #[inline(always)]
 fn carried(element: Portable) -> Limbs {
     reduce(element.0)
+}
+
+/// `points[a] += points[b]` for each pair (a, b), none of which has an a of another.
+#[inline(always)]
+pub(crate) fn add_pairs<F: Field>(
+    points: &mut [Affine],
+    pairs: &[(u32, u32)],
+    lanes: &mut Lanes<F>,
+    exceptional: &mut Vec<usize>,
+) {
+    let whole = pairs.len().next_multiple_of(Lanes::<F>::BLOCK);
+    // The last block is filled up with what is another lane's work, so that nothing exceptional comes of it.
+    let picks = |of: fn(&(u32, u32)) -> u32| {
+        let mut picks: Vec<_> = pairs
+            .iter()
+            .map(|pair| Pick::new(of(pair), false))
+            .collect();
+        picks.resize(whole, picks[0]);
+        picks
+    };
+    lanes.start(points, &picks(|pair| pair.0));
+    lanes.add(points, &picks(|pair| pair.1), exceptional);
+    lanes.for_each(pairs.len(), |lane, sum| {
+        points[pairs[lane].0 as usize] = sum
+    });
 }

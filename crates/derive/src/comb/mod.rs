@@ -16,8 +16,8 @@ use k256::elliptic_curve::point::AffineCoordinates;
 use k256::{AffinePoint, ProjectivePoint, Scalar};
 
 use crate::Arch;
-use crate::field::{Affine, Field, Pick, Portable, Work, from_bytes, to_bytes};
-use lanes::Lanes;
+use crate::field::{Affine, Field, Pick, Work, from_bytes, run, to_bytes};
+pub(crate) use lanes::{Lanes, add_pairs};
 pub(crate) use table::affine;
 use table::{ENTRIES, WINDOWS};
 
@@ -54,11 +54,7 @@ pub(crate) struct Comb {
 
 impl Comb {
     pub(crate) fn new(arch: Arch) -> Self {
-        let table = match arch {
-            #[cfg(target_arch = "x86_64")]
-            Arch::Ifma => table::build::<crate::field::Ifma>(),
-            _ => table::build::<Portable>(),
-        };
+        let table = table::build(arch);
         Self { arch, table }
     }
 
@@ -69,11 +65,22 @@ impl Comb {
             sums,
             batch,
         };
-        match self.arch {
-            #[cfg(target_arch = "x86_64")]
-            Arch::Ifma => crate::field::Ifma::run(work),
-            _ => Portable::run(work),
-        }
+        run(self.arch, work)
+    }
+}
+
+impl Comb {
+    pub(crate) fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    pub(crate) fn table_bytes(&self) -> usize {
+        size_of_val(self.table.as_slice())
+    }
+
+    /// Points for whoever needs some that differ: that at k is (k + offset)·G.
+    pub(crate) fn distinct_points(&self) -> (&[Affine], Scalar) {
+        (&self.table[..ENTRIES], table::offset())
     }
 }
 
@@ -97,7 +104,12 @@ impl Work for Walk<'_> {
             let count = batch.min(sums.scalars.len() - first);
             match &sums.start {
                 Start::Same(point) => lanes.start_same(count, point),
-                Start::Each(points) => lanes.start(count, |lane| points[first + lane]),
+                Start::Each(points) => {
+                    picks.clear();
+                    picks.extend((first..first + count).map(|at| Pick::new(at as u32, false)));
+                    picks.resize(count.next_multiple_of(Lanes::<F>::BLOCK), Pick::default());
+                    lanes.start(points, &picks);
+                }
             }
             scalars.clear();
             scalars.extend(sums.scalars[first..first + count].iter().map(words));
@@ -108,11 +120,10 @@ impl Work for Walk<'_> {
                 let multiples = &table[window * ENTRIES..(window + 1) * ENTRIES];
                 lanes.add(multiples, &picks, &mut exceptional);
             }
-            for lane in 0..count {
-                let point = lanes.point(lane);
+            lanes.for_each(count, |lane, point| {
                 sums.xs[first + lane] = to_bytes(&point.x);
                 sums.ys[first + lane] = to_bytes(&point.y);
-            }
+            });
             exceptional.retain(|lane| *lane < count);
             exceptional.sort_unstable();
             exceptional.dedup();

@@ -5,7 +5,8 @@ use k256::elliptic_curve::point::AffineCoordinates;
 use k256::{AffinePoint, ProjectivePoint, Scalar};
 
 use super::lanes::Lanes;
-use crate::field::{Affine, Field, Pick, Work, from_bytes};
+use crate::Arch;
+use crate::field::{Affine, Field, Pick, Work, from_bytes, run};
 
 /// Bits of the index into a window.
 const INDEX_BITS: usize = 12;
@@ -55,7 +56,7 @@ pub(super) fn pick(scalar: &[u64; 5], window: usize) -> Pick {
 ///
 /// Signed digits 2v + 1 − 2¹³ are never zero, so no lane ever rests; what they differ from v by is a constant,
 /// which the first window's points have in them: point v of it is v·G + offset.
-pub(super) fn build<F: Field>() -> Vec<Affine> {
+pub(super) fn build(arch: Arch) -> Vec<Affine> {
     struct Build;
     impl Work for Build {
         type Output = Vec<Affine>;
@@ -65,24 +66,27 @@ pub(super) fn build<F: Field>() -> Vec<Affine> {
             fill::<F>(&bases)
         }
     }
-    F::run(Build)
+    run(arch, Build)
 }
 
 /// First point of a window, and the step to the next.
 fn base(window: usize) -> (ProjectivePoint, ProjectivePoint) {
     let power = |bits: usize| (0..bits).fold(ProjectivePoint::GENERATOR, |point, _| point.double());
     if window == 0 {
-        (offset(), ProjectivePoint::GENERATOR)
+        (
+            ProjectivePoint::GENERATOR * offset(),
+            ProjectivePoint::GENERATOR,
+        )
     } else {
         let first = power(place(window) - 1);
         (first, first.double())
     }
 }
 
-/// Σ (2¹³ − 1)·2^(place − 1)·G over the windows after the first, which is a geometric series.
-fn offset() -> ProjectivePoint {
+/// Σ (2¹³ − 1)·2^(place − 1) over the windows after the first, which is a geometric series.
+pub(super) fn offset() -> Scalar {
     let power = |bits: usize| (0..bits).fold(Scalar::ONE, |power, _| power.double());
-    ProjectivePoint::GENERATOR * (power(place(WINDOWS) - 1) - power(place(1) - 1))
+    power(place(WINDOWS) - 1) - power(place(1) - 1)
 }
 
 /// Doubles the filled part of every window until all are full.
@@ -101,14 +105,21 @@ fn fill<F: Field>(bases: &[(ProjectivePoint, ProjectivePoint)]) -> Vec<Affine> {
         let filled = 1 << level;
         let added: Vec<_> = steps.iter().map(point).collect();
         let count = bases.len() * filled;
-        lanes.start(count, |lane| table[lane / filled * ENTRIES + lane % filled]);
+        let block = Lanes::<F>::BLOCK;
+        picks.clear();
+        picks.extend(
+            (0..count)
+                .map(|lane| Pick::new((lane / filled * ENTRIES + lane % filled) as u32, false)),
+        );
+        picks.resize(count.next_multiple_of(block), Pick::default());
+        lanes.start(&table, &picks);
         picks.clear();
         picks.extend((0..count).map(|lane| Pick::new((lane / filled) as u32, false)));
-        picks.resize(count.next_multiple_of(Lanes::<F>::BLOCK), Pick::default());
+        picks.resize(count.next_multiple_of(block), Pick::default());
         lanes.add(&added, &picks, &mut exceptional);
-        for lane in 0..count {
-            table[lane / filled * ENTRIES + filled + lane % filled] = lanes.point(lane);
-        }
+        lanes.for_each(count, |lane, point| {
+            table[lane / filled * ENTRIES + filled + lane % filled] = point;
+        });
         steps.iter_mut().for_each(|step| *step = step.double());
     }
     assert!(exceptional.is_empty(), "the table's multiples are distinct");
@@ -121,7 +132,7 @@ pub(super) fn multiple(pick: Pick, window: usize) -> Scalar {
     let power = |bits: usize| (0..bits).fold(Scalar::ONE, |power, _| power.double());
     let at = Scalar::from(pick.at() as u64);
     if window == 0 {
-        return at + power(place(WINDOWS) - 1) - power(place(1) - 1);
+        return at + offset();
     }
     let size = (at.double() + Scalar::ONE) * power(place(window) - 1);
     if pick.is_negative() { -size } else { size }

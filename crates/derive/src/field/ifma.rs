@@ -6,24 +6,22 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, Pick, TOP_MASK, Work, multiple_of_p,
+    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, MAX_WIDTH, Pick, TOP_MASK, Work,
+    multiple_of_p,
 };
 
 /// Eight elements; every limb below 2⁵², as the multiplier reads no more.
 ///
-/// Values of this type are made and used only inside of [`Field::run`], which [`crate::Deriver`] calls for
-/// [`crate::Arch::Ifma`] and no other: that is what each SAFETY sentence here leans on.
+/// Values of this type are made and used only inside of [`Ifma::run`]: that is what each SAFETY sentence here leans on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ifma([__m512i; LIMBS]);
 
 const P2: Limbs = multiple_of_p(2);
 const P6: Limbs = multiple_of_p(6);
 
-impl Field for Ifma {
-    const WIDTH: usize = 8;
-
+impl Ifma {
     #[inline]
-    fn run<W: Work>(work: W) -> W::Output {
+    pub(super) fn run<W: Work>(work: W) -> W::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,bmi2")]
         fn inner<W: Work>(work: W) -> W::Output {
             work.run::<Ifma>()
@@ -32,6 +30,10 @@ impl Field for Ifma {
         // SAFETY: the line above; a processor with AVX-512 has BMI2.
         unsafe { inner(work) }
     }
+}
+
+impl Field for Ifma {
+    const WIDTH: usize = 8;
 
     #[inline(always)]
     fn splat(element: &Limbs) -> Self {
@@ -43,6 +45,13 @@ impl Field for Ifma {
     fn lane(&self, lane: usize) -> Limbs {
         // SAFETY: inside of `run`.
         self.0.map(|limb| unsafe { words(limb) }[lane])
+    }
+
+    #[inline(always)]
+    fn lanes(&self) -> [Limbs; MAX_WIDTH] {
+        // SAFETY: inside of `run`.
+        let limbs = self.0.map(|limb| unsafe { words(limb) });
+        std::array::from_fn(|lane| limbs.map(|limb| limb[lane]))
     }
 
     #[inline(always)]

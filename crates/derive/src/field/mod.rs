@@ -8,16 +8,20 @@
 //! Not constant in time, and not meant to be: what is computed here is public.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod ifma;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use ifma::Ifma;
+use ifma::Ifma;
 pub(crate) use portable::{Portable, from_bytes, invert, negate, pack, reduce, to_bytes, unpack};
 
 pub(crate) const LIMBS: usize = 5;
 /// One element in limbs of 52 bits.
 pub(crate) type Limbs = [u64; LIMBS];
+/// The widest [`Field`].
+pub(crate) const MAX_WIDTH: usize = 8;
 /// Low 52 bits.
 pub(crate) const MASK: u64 = (1 << 52) - 1;
 /// Low 48 bits: what of the top limb lies below 2²⁵⁶.
@@ -79,12 +83,11 @@ pub(crate) trait Work {
 pub(crate) trait Field: Copy + Send + Sync + 'static {
     const WIDTH: usize;
 
-    /// Runs `work` with the instructions of this type.
-    fn run<W: Work>(work: W) -> W::Output;
-
     /// The same weak element in all lanes.
     fn splat(element: &Limbs) -> Self;
     fn lane(&self, lane: usize) -> Limbs;
+    /// All lanes at once; only the first [`Self::WIDTH`] mean anything.
+    fn lanes(&self) -> [Limbs; MAX_WIDTH];
     fn set_lane(&mut self, lane: usize, element: &Limbs);
 
     /// The x coordinates of the points picked, as many as there are lanes. Weak.
@@ -103,6 +106,17 @@ pub(crate) trait Field: Copy + Send + Sync + 'static {
     fn minus(self, other: Self) -> Self;
     /// `self` − 2`twice` − `difference`, the first two weak. Weak.
     fn minus_twice_minus(self, twice: Self, difference: Self) -> Self;
+}
+
+/// Runs `work` on the elements that `arch` has.
+pub(crate) fn run<W: Work>(arch: crate::Arch, work: W) -> W::Output {
+    match arch {
+        #[cfg(target_arch = "x86_64")]
+        crate::Arch::Ifma => Ifma::run(work),
+        #[cfg(target_arch = "x86_64")]
+        crate::Arch::Avx2 => avx2::run(work),
+        _ => work.run::<Portable>(),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use k256::Secp256k1;
 use k256::elliptic_curve::hazmat::FieldArithmetic;
 
 use super::{
-    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, Pick, TOP_MASK, Work, multiple_of_p,
+    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, MAX_WIDTH, Pick, TOP_MASK, multiple_of_p,
 };
 
 /// One element, in plain Rust.
@@ -25,22 +25,23 @@ fn low(sum: u128) -> u64 {
     sum as u64 & MASK
 }
 
-/// From the sums of products of equal weight, below 2¹²⁰ each, to a weak element.
+/// A weak element from sums of products of equal weight, below 2¹²⁰ each. Asked for one by one, the high ones
+/// first, so that few of them need a register at a time.
 #[inline(always)]
-fn fold_columns(columns: [u128; 9]) -> Limbs {
+fn fold_columns(column: impl Fn(usize) -> u128) -> Limbs {
     let mut high = [0; LIMBS];
     let mut carry = 0;
-    for (limb, column) in high.iter_mut().zip(&columns[5..]) {
-        carry += column;
+    for (i, limb) in high.iter_mut().enumerate().take(LIMBS - 1) {
+        carry += column(i + 5);
         *limb = low(carry);
         carry >>= 52;
     }
     high[4] = carry as u64;
     let mut limbs = [0; LIMBS];
     let mut carry = 0;
-    for i in 0..LIMBS {
-        carry += columns[i] + wide(high[i], FOLD_LIMBS);
-        limbs[i] = low(carry);
+    for (i, (limb, high)) in limbs.iter_mut().zip(high).enumerate() {
+        carry += column(i) + wide(high, FOLD_LIMBS);
+        *limb = low(carry);
         if i < 4 {
             carry >>= 52;
         }
@@ -87,11 +88,6 @@ impl Field for Portable {
     const WIDTH: usize = 1;
 
     #[inline(always)]
-    fn run<W: Work>(work: W) -> W::Output {
-        work.run::<Self>()
-    }
-
-    #[inline(always)]
     fn splat(element: &Limbs) -> Self {
         Self(*element)
     }
@@ -99,6 +95,11 @@ impl Field for Portable {
     #[inline(always)]
     fn lane(&self, _lane: usize) -> Limbs {
         self.0
+    }
+
+    #[inline(always)]
+    fn lanes(&self) -> [Limbs; MAX_WIDTH] {
+        [self.0; MAX_WIDTH]
     }
 
     #[inline(always)]
@@ -127,13 +128,20 @@ impl Field for Portable {
     fn mul(self, other: Self) -> Self {
         debug_assert!(self.is_factor() && other.is_factor());
         let (a, b) = (self.0, other.0);
-        let mut columns = [0; 9];
-        for i in 0..LIMBS {
-            for j in 0..LIMBS {
-                columns[i + j] += wide(a[i], b[j]);
+        let product = Self(fold_columns(|k| match k {
+            0 => wide(a[0], b[0]),
+            1 => wide(a[0], b[1]) + wide(a[1], b[0]),
+            2 => wide(a[0], b[2]) + wide(a[1], b[1]) + wide(a[2], b[0]),
+            3 => wide(a[0], b[3]) + wide(a[1], b[2]) + wide(a[2], b[1]) + wide(a[3], b[0]),
+            4 => {
+                let outer = wide(a[0], b[4]) + wide(a[4], b[0]);
+                outer + wide(a[1], b[3]) + wide(a[2], b[2]) + wide(a[3], b[1])
             }
-        }
-        let product = Self(fold_columns(columns));
+            5 => wide(a[1], b[4]) + wide(a[2], b[3]) + wide(a[3], b[2]) + wide(a[4], b[1]),
+            6 => wide(a[2], b[4]) + wide(a[3], b[3]) + wide(a[4], b[2]),
+            7 => wide(a[3], b[4]) + wide(a[4], b[3]),
+            _ => wide(a[4], b[4]),
+        }));
         debug_assert!(product.is_weak());
         product
     }
@@ -142,14 +150,18 @@ impl Field for Portable {
     fn square(self) -> Self {
         debug_assert!(self.is_factor());
         let a = self.0;
-        let mut columns = [0; 9];
-        for i in 0..LIMBS {
-            columns[2 * i] += wide(a[i], a[i]);
-            for j in i + 1..LIMBS {
-                columns[i + j] += wide(2 * a[i], a[j]);
-            }
-        }
-        let square = Self(fold_columns(columns));
+        let (a0, a1, a3) = (2 * a[0], 2 * a[1], 2 * a[3]);
+        let square = Self(fold_columns(|k| match k {
+            0 => wide(a[0], a[0]),
+            1 => wide(a0, a[1]),
+            2 => wide(a0, a[2]) + wide(a[1], a[1]),
+            3 => wide(a0, a[3]) + wide(a1, a[2]),
+            4 => wide(a0, a[4]) + wide(a1, a[3]) + wide(a[2], a[2]),
+            5 => wide(a1, a[4]) + wide(a[2], a3),
+            6 => wide(2 * a[2], a[4]) + wide(a[3], a[3]),
+            7 => wide(a3, a[4]),
+            _ => wide(a[4], a[4]),
+        }));
         debug_assert!(square.is_weak());
         square
     }

@@ -77,11 +77,7 @@ impl Work for Operations<'_> {
 
 fn check(operands: &[(Limbs, Limbs)]) {
     for arch in Arch::available() {
-        match arch {
-            #[cfg(target_arch = "x86_64")]
-            Arch::Ifma => Ifma::run(Operations(operands)),
-            _ => Portable::run(Operations(operands)),
-        }
+        run(*arch, Operations(operands));
     }
 }
 
@@ -179,10 +175,8 @@ fn picked_points_come_in_the_order_of_their_picks() {
     let picks: Vec<_> = (0..64)
         .map(|i| Pick::new(i * 37 % 50, i % 3 == 0))
         .collect();
-    Portable::run(Picks(&table, &picks));
-    #[cfg(target_arch = "x86_64")]
-    if Arch::available().contains(&Arch::Ifma) {
-        Ifma::run(Picks(&table, &picks));
+    for arch in Arch::available() {
+        run(*arch, Picks(&table, &picks));
     }
 }
 

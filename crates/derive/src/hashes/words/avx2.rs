@@ -4,7 +4,11 @@
     reason = "vector instructions; each value's existence proves that the processor has them"
 )]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m256i, _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_sllv_epi32,
+    _mm256_sllv_epi64, _mm256_srlv_epi32, _mm256_srlv_epi64, _mm256_storeu_si256, _mm256_xor_si256,
+};
 
 use super::{Isa, Kernel, Words};
 

@@ -4,7 +4,12 @@
     reason = "vector instructions; each value's existence proves that the processor has them"
 )]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m512i, _mm512_add_epi32, _mm512_add_epi64, _mm512_loadu_si512, _mm512_rolv_epi32,
+    _mm512_rolv_epi64, _mm512_rorv_epi32, _mm512_rorv_epi64, _mm512_set1_epi32, _mm512_set1_epi64,
+    _mm512_srlv_epi32, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_ternarylogic_epi32,
+    _mm512_ternarylogic_epi64, _mm512_xor_si512,
+};
 
 use super::{Isa, Kernel, Words};
 

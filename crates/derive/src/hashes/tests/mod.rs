@@ -1,5 +1,7 @@
 //! Known answers, and every set of instructions against the crates on all lengths of a tail.
 
+mod known_answers;
+
 use std::array::from_fn;
 
 use bitcoin::hashes::{Hash, sha256, sha512};
@@ -51,6 +53,9 @@ fn tweaks_are_those_of_the_crates() {
         for first in [0, 1, 0x00ff_fff0, (1 << 31) - 200] {
             let mut found = vec![[0; 32]; len];
             ChildHmac::new(&parent).tweaks(arch, first, &mut found);
+            let mut again = vec![[0; 32]; len];
+            second::ChildHmac::new(&parent).tweaks(arch, first, &mut again);
+            assert_eq!(found, again, "{arch:?} {len} {first}");
             for (index, found) in (first..).zip(found) {
                 let mut engine = HmacEngine::<sha512::Hash>::new(&parent.chain_code);
                 engine.input(&parent.public_key);
@@ -68,6 +73,9 @@ fn keccak20_is_that_of_the_crates() {
         let (xs, ys) = (Bytes(2).rows(len), Bytes(3).rows(len));
         let mut found = vec![0; 20 * len];
         keccak20(arch, &xs, &ys, &mut found);
+        let mut again = vec![0; 20 * len];
+        second::keccak20(arch, &xs, &ys, &mut again);
+        assert_eq!(found, again, "{arch:?} {len}");
         for ((x, y), found) in xs.iter().zip(&ys).zip(found.chunks(20)) {
             let mut hash = [0; 32];
             let mut keccak = Keccak::v256();
@@ -86,6 +94,9 @@ fn hash160_is_that_of_the_crates() {
         let odd: Vec<bool> = xs.iter().map(|x| x[7] & 1 == 1).collect();
         let mut found = vec![0; 20 * len];
         hash160(arch, &xs, &odd, &mut found);
+        let mut again = vec![0; 20 * len];
+        second::hash160(arch, &xs, &odd, &mut again);
+        assert_eq!(found, again, "{arch:?} {len}");
         for ((x, odd), found) in xs.iter().zip(odd).zip(found.chunks(20)) {
             let mut key = [2 + u8::from(odd); 33];
             key[1..].copy_from_slice(x);
@@ -101,6 +112,9 @@ fn tap_tweaks_are_those_of_the_crates() {
         let xs = Bytes(5).rows(len);
         let mut found = vec![[0; 32]; len];
         TapTweak::new().of(arch, &xs, &mut found);
+        let mut again = vec![[0; 32]; len];
+        second::TapTweak::new().of(arch, &xs, &mut again);
+        assert_eq!(found, again, "{arch:?} {len}");
         for (x, found) in xs.iter().zip(found) {
             let tag = sha256::Hash::hash(b"TapTweak").to_byte_array();
             let message = [tag, tag, *x].concat();
