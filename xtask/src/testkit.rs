@@ -33,6 +33,13 @@ enum Job {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// Addresses from an extended public key on one core, beside the `bitcoin` crate
+    Derive {
+        #[arg(long, default_value_t = 50_000)]
+        keys: u32,
+    },
+    /// Solana keys in the signer's own code, beside `ed25519-dalek` one by one
+    Solana,
     /// Transfers posted to the ledger, beside bare inserts of the same rows
     Ledger {
         /// The databases to measure
@@ -118,29 +125,19 @@ pub(crate) fn simulate(root: &Path, options: &SimulateOptions) -> Result<()> {
 }
 
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
-    let packages = [
-        "-p",
-        "coffer",
-        "-p",
-        "coffer-signer",
-        "-p",
-        "coffer-testkit",
-    ];
-    eprintln!(
-        "A release build: some minutes the first time, since every dependency is compiled for it."
-    );
-    process::run(
-        Command::new("cargo")
-            .args(["build", "--release", "--bins"])
-            .args(packages)
-            .current_dir(root),
-    )?;
-    let programs = test::target_folder(root)?.join("release");
-    let mut command = Command::new(programs.join("coffer-testkit"));
-    command
-        .env("COFFER_TEST_BIN_DIR", &programs)
-        .current_dir(root);
+    // What needs no installation is an example of its room.
+    let mut command = match &options.job {
+        Job::Derive { .. } | Job::Solana => Command::new("cargo"),
+        _ => released_testkit(root)?,
+    };
+    command.current_dir(root);
+    let example = ["run", "--release", "-q", "--example"];
     match &options.job {
+        Job::Derive { keys } => {
+            let of = ["rate", "-p", "coffer-derive", "--", &keys.to_string()];
+            process::run(command.args(example).args(of))
+        }
+        Job::Solana => process::run(command.args(example).args(["solana", "-p", "coffer-keys"])),
         Job::Batch {
             rows,
             chains,
@@ -187,6 +184,31 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             process::run(command.args(more))
         }
     }
+}
+
+/// `coffer-testkit` beside the programs that it measures, all built for release.
+fn released_testkit(root: &Path) -> Result<Command> {
+    let packages = [
+        "-p",
+        "coffer",
+        "-p",
+        "coffer-signer",
+        "-p",
+        "coffer-testkit",
+    ];
+    eprintln!(
+        "A release build: some minutes the first time, since every dependency is compiled for it."
+    );
+    process::run(
+        Command::new("cargo")
+            .args(["build", "--release", "--bins"])
+            .args(packages)
+            .current_dir(root),
+    )?;
+    let programs = test::target_folder(root)?.join("release");
+    let mut command = Command::new(programs.join("coffer-testkit"));
+    command.env("COFFER_TEST_BIN_DIR", &programs);
+    Ok(command)
 }
 
 /// A job of `coffer-testkit` that runs the programs under test on the engines asked for.

@@ -21,7 +21,7 @@ use crate::seal::{Fields, SealKeys, Sealable};
 use crate::vaults::{
     AccountKeys, Derivation, challenge, created, describe, expected_payloads, judge, vault_row,
 };
-use crate::{Clock, Entropy, Error, NewApiKey, NewVault, Scope, api_keys};
+use crate::{Clock, Entropy, Error, NewApiKey, NewVault, OsEntropy, Scope, api_keys};
 
 /// At `init` no index was issued; the challenge takes the first.
 const SAMPLES: u32 = 1;
@@ -152,8 +152,8 @@ impl Draft {
         proof: &DrillProof,
     ) -> Result<Made, Error> {
         let account = AccountKeys::from_signed(&self.vault, &self.descriptors)?;
-        let expected =
-            expected_payloads(&Derivation::default(), signer, &account, &self.challenge)?;
+        let derivation = Derivation::new(Arc::new(OsEntropy));
+        let expected = expected_payloads(&derivation, signer, &account, &self.challenge)?;
         judge(
             &self.challenge,
             proof,

@@ -1,21 +1,38 @@
 //! From a range of indexes to verified address payloads.
 //!
-//! Each payload of a non-hardened chain is derived by `derive` and then, one by one, by libsecp256k1; the
-//! two must agree. Solana's public keys come from the signer, which checks them itself in the same way.
-//! Blocking; call it where blocking is allowed.
+//! What `derive` gives for a non-hardened chain is not believed: a batch is proven as a whole (see
+//! [`Deriver::prove`]), a few are derived anew, one by one, by libsecp256k1. A batch whose proof fails is derived
+//! again by plain code and checked one by one, counted, and raises an alarm; what fails there, too, is not handed out.
+//! Solana's public keys come from the signer, which proves them itself. Blocking; call it where blocking is
+//! allowed.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use coffer_derive::{Deriver, IndexRange, Payloads, Scheme, VerifyError, verify};
+use coffer_derive::{
+    Arch, Children, Deriver, ExtendedPublicKey, IndexRange, Payloads, Scheme, VerifyError, verify,
+};
 use coffer_domain::address::{AddressKind, AddressKinds, AddressPayload, solana_child};
 use coffer_signing::Signer;
 
 use super::AccountKeys;
-use crate::Error;
+use crate::{Entropy, Error};
 
-/// The table that derivation works with, built at first use.
-#[derive(Default)]
-pub(crate) struct Derivation(OnceLock<Deriver>);
+/// Below it the fixed cost of a proof is more than that of deriving each anew.
+const PROVEN_FROM: u32 = 32;
+
+/// What derivation works with; its table is built at first use.
+pub(crate) struct Derivation {
+    deriver: OnceLock<Deriver>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Whose children a range of payloads is.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    parent: &'a ExtendedPublicKey,
+    scheme: Scheme,
+    range: IndexRange,
+}
 
 /// Payloads of a contiguous range, per kind.
 pub(crate) struct Derived {
@@ -47,6 +64,17 @@ fn scheme(kind: AddressKind) -> Option<Scheme> {
 }
 
 impl Derivation {
+    pub(crate) fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            deriver: OnceLock::new(),
+            entropy,
+        }
+    }
+
+    fn deriver(&self) -> &Deriver {
+        self.deriver.get_or_init(Deriver::new)
+    }
+
     /// Derives and verifies; on a disagreement nothing is handed out.
     pub(crate) fn derive(
         &self,
@@ -86,8 +114,7 @@ impl Derivation {
             .ok_or_else(|| failed(&"the vault has no such account"))?;
         let range = IndexRange::try_new(first, count).map_err(|error| failed(&error))?;
         let mut payloads = Payloads::new();
-        self.0
-            .get_or_init(Deriver::new)
+        self.deriver()
             .payloads(parent, scheme, range, &mut payloads)
             .map_err(|error| failed(&error))?;
         Ok(payloads)
@@ -107,27 +134,76 @@ impl Derivation {
             .parent(kind)
             .ok_or_else(|| failed(&"the vault has no such account"))?;
         let range = IndexRange::try_new(first, count).map_err(|error| failed(&error))?;
-        let mut payloads = Payloads::new();
+        let asked = Asked {
+            parent,
+            scheme,
+            range,
+        };
+        let (mut children, mut payloads) = (Children::new(), Payloads::new());
         let started = std::time::Instant::now();
-        let deriver = self.0.get_or_init(Deriver::new);
-        deriver
-            .payloads(parent, scheme, range, &mut payloads)
+        self.deriver()
+            .children(parent, range, &mut children)
+            .and_then(|()| {
+                self.deriver()
+                    .payloads_of(&mut children, scheme, &mut payloads)
+            })
             .map_err(|error| failed(&error))?;
         metrics::histogram!("coffer_derive_seconds", "kind" => kind.name())
             .record(started.elapsed());
         let started = std::time::Instant::now();
-        if let Err(error) = verify(parent, scheme, first, &payloads) {
-            return Err(disagreement(account, kind, &error));
-        }
+        let payloads = match self.check(asked, &children, &payloads)? {
+            Ok(()) => payloads,
+            Err(error) => {
+                alarm(account, kind, &error);
+                again(asked).map_err(|error| disagreement(account, kind, &error))?
+            }
+        };
         metrics::histogram!("coffer_verify_seconds", "kind" => kind.name())
             .record(started.elapsed());
         Ok(payloads)
     }
+
+    /// The second implementation's judgement; an error of its own when there is no randomness for it.
+    fn check(
+        &self,
+        asked: Asked<'_>,
+        children: &Children,
+        payloads: &Payloads,
+    ) -> Result<Result<(), VerifyError>, Error> {
+        let Asked {
+            parent,
+            scheme,
+            range,
+        } = asked;
+        if range.count() < PROVEN_FROM {
+            return Ok(verify(parent, scheme, range.first(), payloads));
+        }
+        let randomness = crate::clock::random(self.entropy.as_ref())?;
+        let claimed = [(scheme, payloads)];
+        Ok(self
+            .deriver()
+            .prove(parent, range, children, &claimed, &randomness))
+    }
 }
 
-fn disagreement(account: &AccountKeys, kind: AddressKind, error: &VerifyError) -> Error {
+/// The slow way: plain code, and each key derived anew by libsecp256k1.
+fn again(asked: Asked<'_>) -> Result<Payloads, String> {
+    let mut payloads = Payloads::new();
+    Deriver::with_arch(Arch::Portable)
+        .payloads(asked.parent, asked.scheme, asked.range, &mut payloads)
+        .map_err(|error| error.to_string())?;
+    verify(asked.parent, asked.scheme, asked.range.first(), &payloads)
+        .map_err(|error| error.to_string())?;
+    Ok(payloads)
+}
+
+fn alarm(account: &AccountKeys, kind: AddressKind, error: &VerifyError) {
     metrics::counter!("coffer_verify_mismatches_total").increment(1);
-    tracing::error!(vault = %account.vault, %kind, %error, alarm = "derivation", "two implementations disagree; nothing was handed out");
+    tracing::error!(vault = %account.vault, %kind, %error, alarm = "derivation", "two implementations disagree; the batch is derived again by the slow way");
+}
+
+fn disagreement(account: &AccountKeys, kind: AddressKind, error: &str) -> Error {
+    tracing::error!(vault = %account.vault, %kind, error, alarm = "derivation", "the slow way disagrees, too; nothing was handed out");
     Error::Internal(format!(
         "deriving {kind} addresses: {error}; nothing was handed out"
     ))
@@ -154,4 +230,78 @@ fn solana(
         .record(started.elapsed());
     Payloads::from_bytes(32, keys.concat())
         .ok_or_else(|| Error::Internal("the signer's Solana keys have a wrong length".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OsEntropy;
+
+    fn parent() -> ExtendedPublicKey {
+        // The base point as a key, with any chain code.
+        let x = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+        ExtendedPublicKey {
+            public_key: hex::decode(x)
+                .expect("hexadecimal")
+                .try_into()
+                .expect("33 bytes"),
+            chain_code: [7; 32],
+        }
+    }
+
+    /// What is derived is damaged before it is judged: it is refused, and the slow way gives what is right.
+    fn check(scheme: Scheme, count: u32) {
+        let derivation = Derivation::new(Arc::new(OsEntropy));
+        let parent = parent();
+        let asked = Asked {
+            parent: &parent,
+            scheme,
+            range: IndexRange::try_new(5, count).expect("in range"),
+        };
+        let (mut children, mut payloads) = (Children::new(), Payloads::new());
+        let deriver = derivation.deriver();
+        deriver
+            .children(&parent, asked.range, &mut children)
+            .expect("derives");
+        deriver
+            .payloads_of(&mut children, scheme, &mut payloads)
+            .expect("hashes");
+        let judged = derivation.check(asked, &children, &payloads);
+        assert_eq!(judged.expect("judges"), Ok(()));
+        let mut bytes = payloads.as_bytes().to_vec();
+        bytes[3] ^= 1;
+        let damaged = Payloads::from_bytes(scheme.payload_len(), bytes).expect("whole records");
+        let judged = derivation.check(asked, &children, &damaged);
+        assert_eq!(
+            judged.expect("judges"),
+            Err(VerifyError::Mismatch { index: 5 })
+        );
+        assert_eq!(again(asked), Ok(payloads));
+    }
+
+    #[test]
+    fn a_damaged_batch_is_refused_and_derived_again() {
+        for scheme in Scheme::ALL {
+            check(scheme, 1);
+            check(scheme, PROVEN_FROM);
+        }
+    }
+
+    #[test]
+    fn without_randomness_nothing_is_proven() {
+        struct None;
+        impl Entropy for None {
+            fn fill(&self, _: &mut [u8]) -> Result<(), Error> {
+                Err(Error::Internal("none".to_owned()))
+            }
+        }
+        let derivation = Derivation::new(Arc::new(None));
+        let asked = Asked {
+            parent: &parent(),
+            scheme: Scheme::Keccak20,
+            range: IndexRange::try_new(0, PROVEN_FROM).expect("in range"),
+        };
+        let judged = derivation.check(asked, &Children::new(), &Payloads::new());
+        assert!(matches!(judged, Err(Error::Internal(_))));
+    }
 }
