@@ -217,7 +217,9 @@ fn unpacked(kinds: i64, packed: &[u8]) -> Option<Vec<(i64, &[u8])>> {
 /// Every address of every wallet is in the index exactly once, in the run of its vault and derivation index,
 /// and nothing else is.
 fn address_index(tables: &Tables, problems: &mut Vec<String>) {
-    let mut index: HashMap<(&[u8], i64), (i64, &[u8])> = HashMap::new();
+    /// Payload and kind, of which run and wallet are said.
+    type Index<'a> = HashMap<(&'a [u8], i64), (i64, &'a [u8])>;
+    let mut index = Index::new();
     for (run, payload, kind, wallet) in &tables.addresses {
         if index.insert((payload, *kind), (*run, wallet)).is_some() {
             problems.push(format!("address {} is there twice", hex::encode(payload)));
