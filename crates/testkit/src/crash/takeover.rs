@@ -17,8 +17,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(programs: &Programs, site: &Site, input: &Input) -> Result<Vec<u8>> {
     let other_site = site.second_host()?;
-    // Each worker's second chunk stalls, so that the stop finds leases held and work in hand.
-    let first = Server::start(programs, site, Some("chunk.verified:2:sleep=400")).await?;
+    // The second chunk stalls until long after the stop, which so finds a lease held and work in hand; the time
+    // spent stopped counts.
+    let first = Server::start(programs, site, Some("chunk.verified:2:sleep=5000")).await?;
     let api = Api::new(&first.url, &site.token)?;
     let batch = api
         .upload(input.csv.clone(), CHAINS, "the-one-upload")
