@@ -134,6 +134,16 @@ impl Environment<'_> {
     }
 }
 
+/// Cargo's arguments for the programs under test and the one that drives them.
+pub(crate) const PROGRAMS: [&str; 6] = [
+    "-p",
+    "coffer",
+    "-p",
+    "coffer-signer",
+    "-p",
+    "coffer-testkit",
+];
+
 const FEATURES: &str = "coffer/failpoints,coffer-signer/failpoints";
 
 /// Builds every program with its failpoints, and copies them aside: a later plain `cargo build`

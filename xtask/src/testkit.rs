@@ -188,21 +188,13 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
 
 /// `coffer-testkit` beside the programs that it measures, all built for release.
 fn released_testkit(root: &Path) -> Result<Command> {
-    let packages = [
-        "-p",
-        "coffer",
-        "-p",
-        "coffer-signer",
-        "-p",
-        "coffer-testkit",
-    ];
     eprintln!(
         "A release build: some minutes the first time, since every dependency is compiled for it."
     );
     process::run(
         Command::new("cargo")
             .args(["build", "--release", "--bins"])
-            .args(packages)
+            .args(test::PROGRAMS)
             .current_dir(root),
     )?;
     let programs = test::target_folder(root)?.join("release");

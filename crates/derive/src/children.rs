@@ -59,6 +59,10 @@ impl Children {
 
     pub(crate) fn reset(&mut self, indexes: IndexRange) {
         self.first_index = indexes.first();
+        self.clear();
+    }
+
+    fn clear(&mut self) {
         self.tweaks.clear();
         self.keys.clear();
         self.outputs.clear();
@@ -67,9 +71,7 @@ impl Children {
     /// Empties itself and names the index that has no child.
     pub(crate) fn invalid(&mut self, position: usize) -> DeriveError {
         let index = self.first_index + position as u32;
-        self.tweaks.clear();
-        self.keys.clear();
-        self.outputs.clear();
+        self.clear();
         DeriveError::InvalidChild { index }
     }
 }

@@ -142,13 +142,17 @@ struct WatchedArgs {
     json: bool,
 }
 
-fn bench_watched(args: &WatchedArgs) -> Result<()> {
-    let (json, text) = bench::watched(args.addresses)?;
-    if args.json {
+/// What a benchmark measured, for programs or for people.
+fn print_figures((json, text): (serde_json::Value, String), as_json: bool) {
+    if as_json {
         println!("{json}");
     } else {
         print!("{text}");
     }
+}
+
+fn bench_watched(args: &WatchedArgs) -> Result<()> {
+    print_figures(bench::watched(args.addresses)?, args.json);
     Ok(())
 }
 
@@ -280,11 +284,7 @@ async fn bench_ledger(args: LedgerArgs) -> Result<()> {
             verify: args.verify,
         };
         let (json, text) = bench::ledger(&options).await?;
-        if args.json {
-            println!("{json}");
-        } else {
-            println!("{text}");
-        }
+        print_figures((json, text + "\n"), args.json);
     }
     Ok(())
 }
@@ -296,12 +296,7 @@ async fn bench_api(bin_dir: Option<PathBuf>, args: ApiArgs) -> Result<()> {
         seconds: args.seconds,
         server_url: args.database_url,
     };
-    let (json, text) = bench::api(&options).await?;
-    if args.json {
-        println!("{json}");
-    } else {
-        print!("{text}");
-    }
+    print_figures(bench::api(&options).await?, args.json);
     Ok(())
 }
 
@@ -313,11 +308,6 @@ async fn bench_batch(bin_dir: Option<PathBuf>, args: BenchArgs) -> Result<()> {
         server_url: args.database_url,
         baselines: !args.no_baselines,
     };
-    let (json, text) = bench::batch(&options).await?;
-    if args.json {
-        println!("{json}");
-    } else {
-        print!("{text}");
-    }
+    print_figures(bench::batch(&options).await?, args.json);
     Ok(())
 }

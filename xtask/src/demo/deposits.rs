@@ -57,18 +57,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
          (three to six minutes the first time, seconds after that)",
     );
     let chain = Chain::prepare(root)?;
-    let programs = [
-        "-p",
-        "coffer",
-        "-p",
-        "coffer-signer",
-        "-p",
-        "coffer-testkit",
-    ];
     process::run(
         Command::new("cargo")
             .args(["build", "--bins"])
-            .args(programs)
+            .args(test::PROGRAMS)
             .current_dir(root),
     )?;
     let programs = test::target_folder(root)?.join("debug");

@@ -432,14 +432,20 @@ struct Point {
 
 #[target_feature(enable = "avx512f,avx512ifma")]
 #[inline]
+fn from_factors(e: &Element, f: &Element, g: &Element, h: &Element) -> Point {
+    Point {
+        x: times(e, f),
+        y: times(g, h),
+        z: times(f, g),
+        t: times(e, h),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+#[inline]
 fn from_halves(a: &Element, b: &Element, c: &Element, d: &Element) -> Point {
     let (e, f, g, h) = (minus(b, a), minus(d, c), plus(d, c), plus(b, a));
-    Point {
-        x: times(&e, &f),
-        y: times(&g, &h),
-        z: times(&f, &g),
-        t: times(&e, &h),
-    }
+    from_factors(&e, &f, &g, &h)
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
@@ -451,12 +457,7 @@ fn doubled(p: &Point) -> Point {
     let e = minus(&h, &times(&sum, &sum));
     let g = minus(&xx, &yy);
     let f = plus(&plus(&zz, &zz), &g);
-    Point {
-        x: times(&e, &f),
-        y: times(&g, &h),
-        z: times(&f, &g),
-        t: times(&e, &h),
-    }
+    from_factors(&e, &f, &g, &h)
 }
 
 /// The entry of each lane's own digit (−15 to 16): chosen by permuting registers, negated by exchanging

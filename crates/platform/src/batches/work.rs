@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::batch::{Batch, BatchEvent, BatchState};
@@ -97,9 +96,9 @@ impl Platform {
         let started = std::time::Instant::now();
         // The index of external ids refuses a second wallet for a customer by itself. Asking it beforehand for
         // each row is needed only where a customer has one, which the first try finds out.
-        let tried = AtomicBool::new(false);
+        let mut tried = false;
         transact!(self, tx, {
-            let ask_first = tried.swap(true, Ordering::Relaxed);
+            let ask_first = std::mem::replace(&mut tried, true);
             self.commit_chunk(tx, leased, &prepared, ask_first).await
         })?;
         metrics::histogram!("coffer_chunk_commit_seconds").record(started.elapsed());

@@ -34,6 +34,29 @@ struct Asked<'a> {
     range: IndexRange,
 }
 
+impl<'a> Asked<'a> {
+    fn try_new(
+        account: &'a AccountKeys,
+        kind: AddressKind,
+        (first, count): (u32, u32),
+    ) -> Result<Self, Error> {
+        let scheme = scheme(kind).ok_or_else(|| failed(kind, &"the signer alone derives them"))?;
+        let parent = account
+            .parent(kind)
+            .ok_or_else(|| failed(kind, &"the vault has no such account"))?;
+        let range = IndexRange::try_new(first, count).map_err(|error| failed(kind, &error))?;
+        Ok(Self {
+            parent,
+            scheme,
+            range,
+        })
+    }
+}
+
+fn failed(kind: AddressKind, error: &dyn std::fmt::Display) -> Error {
+    Error::Internal(format!("deriving {kind} addresses: {error}"))
+}
+
 /// Payloads of a contiguous range, per kind.
 pub(crate) struct Derived {
     first_index: u32,
@@ -86,7 +109,7 @@ impl Derivation {
         let mut per_kind = Vec::with_capacity(5);
         for kind in kinds.iter() {
             let payloads = match scheme(kind) {
-                Some(scheme) => self.derive_kind(account, kind, scheme, (first_index, count))?,
+                Some(_) => self.derive_kind(account, kind, (first_index, count))?,
                 None => solana(signer, account, (first_index, count))?,
             };
             per_kind.push((kind, payloads));
@@ -103,20 +126,17 @@ impl Derivation {
         &self,
         account: &AccountKeys,
         kind: AddressKind,
-        (first, count): (u32, u32),
+        range: (u32, u32),
     ) -> Result<Payloads, Error> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::Internal(format!("deriving {kind} addresses: {error}"))
-        };
-        let scheme = scheme(kind).ok_or_else(|| failed(&"the signer alone derives them"))?;
-        let parent = account
-            .parent(kind)
-            .ok_or_else(|| failed(&"the vault has no such account"))?;
-        let range = IndexRange::try_new(first, count).map_err(|error| failed(&error))?;
+        let Asked {
+            parent,
+            scheme,
+            range,
+        } = Asked::try_new(account, kind, range)?;
         let mut payloads = Payloads::new();
         self.deriver()
             .payloads(parent, scheme, range, &mut payloads)
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| failed(kind, &error))?;
         Ok(payloads)
     }
 
@@ -124,30 +144,16 @@ impl Derivation {
         &self,
         account: &AccountKeys,
         kind: AddressKind,
-        scheme: Scheme,
-        (first, count): (u32, u32),
+        range: (u32, u32),
     ) -> Result<Payloads, Error> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::Internal(format!("deriving {kind} addresses: {error}"))
-        };
-        let parent = account
-            .parent(kind)
-            .ok_or_else(|| failed(&"the vault has no such account"))?;
-        let range = IndexRange::try_new(first, count).map_err(|error| failed(&error))?;
-        let asked = Asked {
-            parent,
-            scheme,
-            range,
-        };
+        let asked = Asked::try_new(account, kind, range)?;
         let (mut children, mut payloads) = (Children::new(), Payloads::new());
         let started = std::time::Instant::now();
-        self.deriver()
-            .children(parent, range, &mut children)
-            .and_then(|()| {
-                self.deriver()
-                    .payloads_of(&mut children, scheme, &mut payloads)
-            })
-            .map_err(|error| failed(&error))?;
+        let deriver = self.deriver();
+        deriver
+            .children(asked.parent, asked.range, &mut children)
+            .and_then(|()| deriver.payloads_of(&mut children, asked.scheme, &mut payloads))
+            .map_err(|error| failed(kind, &error))?;
         metrics::histogram!("coffer_derive_seconds", "kind" => kind.name())
             .record(started.elapsed());
         let started = std::time::Instant::now();
@@ -204,9 +210,7 @@ fn alarm(account: &AccountKeys, kind: AddressKind, error: &VerifyError) {
 
 fn disagreement(account: &AccountKeys, kind: AddressKind, error: &str) -> Error {
     tracing::error!(vault = %account.vault, %kind, error, alarm = "derivation", "the slow way disagrees, too; nothing was handed out");
-    Error::Internal(format!(
-        "deriving {kind} addresses: {error}; nothing was handed out"
-    ))
+    failed(kind, &format_args!("{error}; nothing was handed out"))
 }
 
 fn solana(
