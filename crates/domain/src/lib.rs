@@ -19,3 +19,4 @@ pub mod reconciliation;
 pub mod sync;
 pub mod vault;
 pub mod wallet;
+pub mod webhook;

@@ -52,6 +52,8 @@ scopes! {
     DepositsRead = "deposits:read",
     DepositsWrite = "deposits:write",
     LedgerRead = "ledger:read",
+    WebhooksRead = "webhooks:read",
+    WebhooksWrite = "webhooks:write",
     AuditRead = "audit:read",
     KeysWrite = "keys:write",
     Admin = "admin",

@@ -23,6 +23,7 @@ mod gates;
 mod idempotency;
 pub mod ledger;
 mod networks;
+pub mod outbound;
 mod pools;
 mod reconciliation;
 mod seal;
@@ -30,6 +31,7 @@ mod transaction;
 mod vaults;
 mod wallets;
 mod watch;
+pub mod webhooks;
 mod workers;
 
 use std::collections::HashMap;
@@ -51,6 +53,7 @@ pub use error::Error;
 pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
+pub use outbound::Outbound;
 pub use pools::Pool;
 pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
 pub use vaults::{Drilled, NewVault};
@@ -75,6 +78,8 @@ pub struct Parts {
     pub instance: [u8; 16],
     /// Opens the connections to chain nodes.
     pub sources: Arc<dyn SourceFactory>,
+    /// What may be called of the URLs that callers name.
+    pub outbound: Outbound,
 }
 
 struct Inner {
@@ -87,6 +92,8 @@ struct Inner {
     seals: SealKeys,
     chains: Chains,
     sources: Sources,
+    hook_client: outbound::GuardedClient,
+    webhook_client: outbound::GuardedClient,
     /// Where reconciliation stands, by network.
     reconciling: reconciliation::Reconciling,
     derivation: Derivation,
@@ -98,6 +105,8 @@ struct Inner {
     watched: watch::WatchedSets,
     /// How far the coverage records were verified.
     verified: watch::Verified,
+    /// Told when a webhook was made or changed.
+    webhooks_changed: tokio::sync::Notify,
     /// Told when a chunk may have become due, so that workers need not poll for it.
     work: tokio::sync::Notify,
 }
@@ -123,11 +132,14 @@ impl Platform {
             instance: parts.instance,
             chains: Chains::default(),
             sources: Sources::new(parts.sources),
+            hook_client: parts.outbound.gate_hook(),
+            webhook_client: parts.outbound.webhooks(),
             reconciling: reconciliation::Reconciling::default(),
             accounts: Mutex::default(),
             uploads: Mutex::default(),
             watched: watch::WatchedSets::default(),
             verified: watch::Verified::default(),
+            webhooks_changed: tokio::sync::Notify::new(),
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();

@@ -20,6 +20,7 @@ mod service;
 mod time;
 mod vaults;
 mod wallets;
+mod webhooks;
 
 use crate::access::Routes;
 
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Routes {
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);
     let routes = ledger::routes(routes);
+    let routes = webhooks::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }
