@@ -52,6 +52,7 @@ scopes! {
     DepositsRead = "deposits:read",
     DepositsWrite = "deposits:write",
     LedgerRead = "ledger:read",
+    EventsRead = "events:read",
     WebhooksRead = "webhooks:read",
     WebhooksWrite = "webhooks:write",
     AuditRead = "audit:read",

@@ -1,5 +1,6 @@
 //! Choosing a vault's gate. Wallets that are pending keep waiting for whichever gate is in force.
 
+use coffer_domain::event::EventType;
 use coffer_domain::id::VaultId;
 use coffer_domain::vault::{Gate, GateMode, Vault};
 use coffer_domain::wallet::WalletState;
@@ -7,6 +8,7 @@ use coffer_store::{Tx, hook_jobs, wallets};
 use zeroize::Zeroizing;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{Outgoing, VaultEventV1};
 use crate::outbound::GuardedClient;
 use crate::outbound::signature::secret_text;
 use crate::transaction::transact;
@@ -43,6 +45,11 @@ impl Platform {
                 object: vault.id.to_string(),
                 changes: Changes::version(vault.id, vault.version),
                 data: serde_json::json!({ "mode": gate.mode.name(), "hook_url": gate.hook_url }),
+                events: Outgoing::one(
+                    EventType::VaultGateChanged,
+                    vault.id,
+                    &VaultEventV1::from(&vault),
+                ),
             };
             append(tx, &self.0.seals, entry).await?;
             Ok(vault)

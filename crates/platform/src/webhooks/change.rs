@@ -169,7 +169,7 @@ impl Platform {
     async fn forget_failures(&self, tx: &mut Tx, id: WebhookId) -> Result<(), Error> {
         let taken = webhook_progress::take(tx, id).await?;
         let (lease, sealed) = taken.ok_or_else(|| refused(format!("the progress of {id}")))?;
-        let mut progress = self.open_progress(sealed)?;
+        let mut progress = self.open_webhook_progress(sealed)?;
         let mut open = open_events(&progress)?;
         for event in &mut open {
             event.not_before_ms = 0;

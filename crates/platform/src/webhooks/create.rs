@@ -64,7 +64,8 @@ impl Platform {
         let secret = Zeroizing::new(clock::random::<32>(self.0.entropy.as_ref())?);
         let row = self.new_webhook(caller, &new, &secret)?;
         let check = if new.check {
-            let sent = self.send_test(&row, &target, &[SigningKey::new(secret.as_ref())]);
+            let keys = [SigningKey::new(secret.as_ref())];
+            let sent = self.send_test(&row, &target, &keys);
             let result = sent.await?.map_err(|(error, _)| {
                 Error::validation("url", format!("the test event could not be sent: {error}"))
             });

@@ -173,7 +173,7 @@ impl Notifier {
             return Ok(());
         };
         passed("webhook.claimed")?;
-        let delivery = platform.open_progress(sealed).and_then(|progress| {
+        let delivery = platform.open_webhook_progress(sealed).and_then(|progress| {
             Delivery::new(
                 &platform,
                 row.clone(),

@@ -206,10 +206,10 @@ impl Platform {
     ) -> Result<ProgressRow, Error> {
         let sealed = webhook_progress::by_id(tx, id).await?;
         let sealed = sealed.ok_or_else(|| refused(format!("the progress of {id}")))?;
-        self.open_progress(sealed)
+        self.open_webhook_progress(sealed)
     }
 
-    pub(super) fn open_progress(&self, sealed: Sealed<ProgressRow>) -> Result<ProgressRow, Error> {
+    pub(super) fn open_webhook_progress(&self, sealed: Sealed<ProgressRow>) -> Result<ProgressRow, Error> {
         let name = |row: &ProgressRow| format!("the progress of {}", row.webhook);
         self.0.seals.open(sealed, name)
     }

@@ -4,7 +4,7 @@ use crate::api::page;
 use crate::problem::Problem;
 
 /// Unix milliseconds of `2026-11-22T17:00:00.000Z`, or with an offset. Digits beyond milliseconds are cut off.
-pub(super) fn parsed(field: &str, text: &str) -> Result<i64, Problem> {
+pub(in crate::api) fn parsed(field: &str, text: &str) -> Result<i64, Problem> {
     read(text).ok_or_else(|| page::invalid(field, "give a time like 2026-11-22T17:00:00Z"))
 }
 
@@ -81,7 +81,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::time::rfc3339;
+    use coffer_domain::time::rfc3339;
 
     #[test]
     fn what_the_api_writes_it_reads() {

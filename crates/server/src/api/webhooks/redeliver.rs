@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::{Api, Caller, Routes};
+use crate::api::ledger::moment;
 use crate::api::once::{json_fingerprint, once, rendered, reply};
 use crate::api::page;
 use crate::http::{IdempotencyKey, JsonBody, PathId};
@@ -49,7 +50,7 @@ impl RedeliverBody {
     fn range(&self) -> Result<RedeliveryRange, Problem> {
         let time = |field, text: &Option<String>| {
             let text = text.as_deref();
-            text.map(|text| parse_time(field, text)).transpose()
+            text.map(|text| moment::parsed(field, text)).transpose()
         };
         Ok(RedeliveryRange {
             event: page::filter("event", self.event.as_deref())?,

@@ -1,0 +1,7 @@
+//! Webhooks with real receivers on this host, on both engines.
+
+mod delivery;
+mod manage;
+mod site;
+mod tamper;
+mod trouble;
