@@ -147,6 +147,17 @@ pub async fn by_number(
     row.as_ref().map(read).transpose()
 }
 
+/// The highest number in the log; 0 when it is empty.
+pub async fn last_number(tx: &mut Tx, webhook: WebhookId) -> Result<u64, StoreError> {
+    let row = tx
+        .fetch_optional(
+            "SELECT number FROM webhook_deliveries WHERE webhook_id = $1 ORDER BY number DESC LIMIT 1",
+            &[Param::Blob(webhook.as_bytes())],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.u64(0))
+}
+
 /// Removes rows below the number `keep_from`, and `older_than_ms` among the first `limit`; parked ones stay until their
 /// webhook goes. Answers how many went.
 pub async fn trim(

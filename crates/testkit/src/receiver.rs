@@ -119,7 +119,11 @@ impl Receiver {
 
     /// Answers by `script` from now on.
     pub fn answer(&self, script: impl Fn(&Arrived) -> Reply + Send + Sync + 'static) {
-        *self.shared.script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
+        *self
+            .shared
+            .script
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
     }
 
     /// All that came so far, in the order in which it came.

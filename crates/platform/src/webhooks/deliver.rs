@@ -115,7 +115,17 @@ impl Delivery {
     }
 
     /// Until it is stopped or cannot go on; what is under way then is waited for and written down.
-    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Ended, Error> {
+    pub(super) async fn run(self, stop: CancellationToken) -> Result<Ended, Error> {
+        let (platform, lease) = (self.platform.clone(), self.lease);
+        let ended = self.deliver(stop).await;
+        // A lease that was lost is not given back; the fence says whose it is.
+        transact!(platform, tx, {
+            Ok(webhook_progress::release(tx, lease).await?)
+        })?;
+        ended
+    }
+
+    async fn deliver(mut self, stop: CancellationToken) -> Result<Ended, Error> {
         let mut sends: FuturesUnordered<Sending> = FuturesUnordered::new();
         let (mut reading, mut reopening): (Option<Reading>, Option<Reading>) = (None, None);
         let mut writing: Option<Writing> = None;
@@ -136,7 +146,7 @@ impl Delivery {
             }
             writing = writing.or_else(|| self.start_writing(now));
             if self.ended.is_some() && sends.is_empty() && writing.is_none() {
-                return self.finish().await;
+                return Ok(self.ended.unwrap_or(Ended::Stopped));
             }
             tokio::select! {
                 Some(sent) = sends.next(), if !sends.is_empty() => self.landed(sent)?,
@@ -408,14 +418,6 @@ impl Delivery {
             wait = wait.min((wake - now).max(self.throttle.wait_ms()));
         }
         Duration::from_millis(u64::try_from(wait.max(1)).unwrap_or(1))
-    }
-
-    async fn finish(self) -> Result<Ended, Error> {
-        let lease = self.lease;
-        transact!(self.platform, tx, {
-            Ok(webhook_progress::release(tx, lease).await?)
-        })?;
-        Ok(self.ended.unwrap_or(Ended::Stopped))
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use coffer_domain::id::WebhookId;
 use coffer_domain::webhook::WebhookState;
 use coffer_store::organizations;
-use coffer_store::webhook_progress;
 use coffer_store::webhooks::WebhookRow;
+use coffer_store::{webhook_deliveries, webhook_progress};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -92,14 +92,18 @@ impl Platform {
         &self,
         organization: &coffer_domain::id::OrganizationId,
     ) -> Result<Vec<WebhookRow>, Error> {
-        let mut tx = self.0.db.read().await?;
         let head = self.event_head(*organization).await?;
-        let mut rows = self.webhook_rows(&mut tx, *organization).await?;
-        for row in &rows {
-            self.show_webhook(&mut tx, row, head).await?;
+        let mut tx = self.0.db.read().await?;
+        let mut enabled = Vec::new();
+        for row in self.webhook_rows(&mut tx, *organization).await? {
+            match self.show_webhook(&mut tx, &row, head).await {
+                Ok(()) if row.webhook.state == WebhookState::Enabled => enabled.push(row),
+                // A progress that was edited stops its own webhook alone.
+                Ok(()) | Err(Error::Integrity { .. }) => {}
+                Err(other) => return Err(other),
+            }
         }
-        rows.retain(|row| row.webhook.state == WebhookState::Enabled);
-        Ok(rows)
+        Ok(enabled)
     }
 
     async fn show_webhook(
@@ -115,11 +119,9 @@ impl Platform {
             metrics::gauge!(name, "webhook" => id.to_string()).set(value);
         };
         let disabled = row.webhook.state != WebhookState::Enabled;
+        let failing = progress.failing_since_ms.is_some() && !disabled;
         gauge("coffer_webhook_disabled", f64::from(u8::from(disabled)));
-        gauge(
-            "coffer_webhook_failing",
-            f64::from(u8::from(progress.failures > 0 && !disabled)),
-        );
+        gauge("coffer_webhook_failing", f64::from(u8::from(failing)));
         gauge(
             "coffer_webhook_lag_events",
             float(head.saturating_sub(progress.told_to)),
@@ -167,20 +169,22 @@ impl Notifier {
         let platform = self.platform.clone();
         let claimed = transact!(platform, tx, {
             let now = platform.now_ms();
-            Ok(webhook_progress::claim(tx, id, &owner, (now, now + LEASE_MS)).await?)
+            let claimed = webhook_progress::claim(tx, id, &owner, (now, now + LEASE_MS)).await?;
+            let logged = webhook_deliveries::last_number(tx, id).await?;
+            Ok(claimed.map(|(lease, sealed)| (lease, sealed, logged)))
         })?;
-        let Some((lease, sealed)) = claimed else {
+        let Some((lease, sealed, logged)) = claimed else {
             return Ok(());
         };
         passed("webhook.claimed")?;
-        let delivery = platform.open_webhook_progress(sealed).and_then(|progress| {
-            Delivery::new(
-                &platform,
-                row.clone(),
-                (lease, progress),
-                Arc::clone(&self.count),
-            )
-        });
+        let delivery = platform
+            .open_webhook_progress(sealed)
+            .and_then(|mut progress| {
+                // Of a progress put back the numbers in the log are taken already.
+                progress.next_number = progress.next_number.max(logged + 1);
+                let held = (lease, progress);
+                Delivery::new(&platform, row.clone(), held, Arc::clone(&self.count))
+            });
         let delivery = match delivery {
             Ok(delivery) => delivery,
             Err(error) => {

@@ -209,7 +209,10 @@ impl Platform {
         self.open_webhook_progress(sealed)
     }
 
-    pub(super) fn open_webhook_progress(&self, sealed: Sealed<ProgressRow>) -> Result<ProgressRow, Error> {
+    pub(super) fn open_webhook_progress(
+        &self,
+        sealed: Sealed<ProgressRow>,
+    ) -> Result<ProgressRow, Error> {
         let name = |row: &ProgressRow| format!("the progress of {}", row.webhook);
         self.0.seals.open(sealed, name)
     }

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(pause(503, "0"), Some(1_000));
         assert_eq!(pause(503, "999999"), Some(3_600_000));
         assert_eq!(pause(503, "Sun, 06 Nov 1994 08:51:37 GMT"), Some(120_000));
-        assert_eq!(pause(503, "Sun, 06 Nov 1993 08:51:37 GMT"), Some(1_000));
+        assert_eq!(pause(503, "Sat, 06 Nov 1993 08:51:37 GMT"), Some(1_000));
         assert_eq!(pause(503, "soon"), None);
         assert_eq!(pause(503, "-5"), None);
         assert_eq!(pause(500, "30"), None);

@@ -10,6 +10,7 @@ mod derivation;
 mod insert;
 mod ledger;
 mod watched;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 pub use api::{ApiOptions, api};
 pub use watched::watched;
+pub use webhooks::{WebhookOptions, webhooks};
 
 use crate::Engine;
 use crate::crash::Input;

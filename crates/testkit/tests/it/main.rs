@@ -16,3 +16,4 @@ mod smoke;
 mod store;
 mod tamper;
 mod watch;
+mod webhooks;

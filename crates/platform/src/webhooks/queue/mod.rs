@@ -93,6 +93,8 @@ struct Entry {
     message: Option<Arc<Message>>,
     /// Whether the place has passed it.
     open: bool,
+    /// It failed while the receiver was down for all, and was forgiven once.
+    forgiven: bool,
 }
 
 /// The events of one object, by number.
@@ -216,6 +218,7 @@ impl Queue {
             event,
             message,
             open,
+            forgiven: false,
         };
         self.entries.insert(seq, entry);
         self.redue(&subject);
@@ -296,16 +299,15 @@ impl Queue {
 
     fn succeeded(&mut self, now_ms: i64) {
         let suspects = std::mem::take(&mut self.suspects);
-        if self.health.succeeded() {
-            // It was down for all: nothing is held against the events that met it so.
-            for seq in suspects {
-                self.reschedule(seq, now_ms);
-            }
-            return;
-        }
-        // Others succeed, so these fail by themselves.
+        let was_down = self.health.succeeded();
         for seq in suspects {
-            self.open_up(seq);
+            // It was down for all: that is not held against an event the first time. Otherwise others succeed while
+            // this one fails, so it fails by itself.
+            if was_down && self.forgive(seq) {
+                self.reschedule(seq, now_ms);
+            } else {
+                self.open_up(seq);
+            }
         }
     }
 
@@ -376,6 +378,12 @@ impl Queue {
         } else {
             self.redue(&subject);
         }
+    }
+
+    /// Whether this is the first time.
+    fn forgive(&mut self, seq: u64) -> bool {
+        let entry = self.entries.get_mut(&seq);
+        entry.is_some_and(|entry| !std::mem::replace(&mut entry.forgiven, true))
     }
 
     fn reschedule(&mut self, seq: u64, not_before_ms: i64) {

@@ -24,7 +24,12 @@ on_both_engines!(
 async fn everything_arrives_signed_and_in_order(engine: Engine) {
     let site = Site::create(engine).await;
     let receiver = Receiver::start().await;
-    let created = site.make(NewWebhook { after: Some(0), ..new(&receiver.url) }).await;
+    let created = site
+        .make(NewWebhook {
+            after: Some(0),
+            ..new(&receiver.url)
+        })
+        .await;
     for number in 0..20 {
         site.wallet(&format!("w-{number}")).await;
     }
@@ -43,7 +48,11 @@ async fn everything_arrives_signed_and_in_order(engine: Engine) {
     assert_eq!(arrived.len(), truth.len());
     for (id, body) in &truth {
         let one = arrived.get(id).expect("it came");
-        assert_eq!(one.body, body.as_bytes(), "the same bytes as on every channel");
+        assert_eq!(
+            one.body,
+            body.as_bytes(),
+            "the same bytes as on every channel"
+        );
         assert!(one.is_signed_with(&created.secret));
         assert!(!one.is_signed_with("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
     }
@@ -52,18 +61,32 @@ async fn everything_arrives_signed_and_in_order(engine: Engine) {
 
     let page = site
         .platform()
-        .webhook_deliveries(&site.installation.admin, id, &DeliveryFilter::default(), (None, 1000))
+        .webhook_deliveries(
+            &site.installation.admin,
+            id,
+            &DeliveryFilter::default(),
+            (None, 1000),
+        )
         .await
         .expect("reads");
     assert_eq!(page.items.len(), truth.len());
-    assert!(page.items.iter().all(|one| one.status == Some(200) && one.attempt == 1));
+    assert!(
+        page.items
+            .iter()
+            .all(|one| one.status == Some(200) && one.attempt == 1)
+    );
 }
 
 async fn only_what_is_wanted_is_sent(engine: Engine) {
     let site = Site::create(engine).await;
     let receiver = Receiver::start().await;
     let types = vec!["wallet.*".parse().expect("a pattern")];
-    let created = site.make(NewWebhook { types, ..new(&receiver.url) }).await;
+    let created = site
+        .make(NewWebhook {
+            types,
+            ..new(&receiver.url)
+        })
+        .await;
     let notifier = Notifier::start(site.platform());
     site.vault_events(2).await;
     let wallet = site.wallet("one").await;
@@ -77,7 +100,12 @@ async fn only_what_is_wanted_is_sent(engine: Engine) {
     assert_eq!(event["id"], events[0].id.as_str());
 }
 
-async fn rotated(site: &Site, platform: &Platform, id: coffer_domain::id::WebhookId, hours: u32) -> RotatedSecret {
+async fn rotated(
+    site: &Site,
+    platform: &Platform,
+    id: coffer_domain::id::WebhookId,
+    hours: u32,
+) -> RotatedSecret {
     let rotated = platform
         .rotate_webhook_secret(&site.installation.admin, id, hours, None)
         .await;
@@ -110,7 +138,10 @@ async fn two_secrets_sign_until_the_overlap_ends(engine: Engine) {
 
     let third = rotated(&site, site.platform(), id, 0).await;
     until("the new secret signs", || async {
-        let tested = site.platform().test_webhook(&site.installation.admin, id).await;
+        let tested = site
+            .platform()
+            .test_webhook(&site.installation.admin, id)
+            .await;
         assert!(tested.expect("sent").is_success());
         let all = receiver.arrived();
         let last = all.last().expect("a test event");
@@ -160,7 +191,12 @@ async fn what_was_sent_is_sent_again_when_asked(engine: Engine) {
     assert_eq!(first.len(), 13);
     let log = site
         .platform()
-        .webhook_deliveries(&site.installation.admin, id, &DeliveryFilter::default(), (None, 100))
+        .webhook_deliveries(
+            &site.installation.admin,
+            id,
+            &DeliveryFilter::default(),
+            (None, 100),
+        )
         .await
         .expect("reads");
     let vault = site.installation.vault.to_string();
@@ -168,16 +204,56 @@ async fn what_was_sent_is_sent_again_when_asked(engine: Engine) {
     let event = first[4].id.parse().expect("an event's id");
     let times = numbers.iter().min().copied();
     let ranges = [
-        (RedeliveryRange { event: Some(event), ..RedeliveryRange::default() }, 1),
-        (RedeliveryRange { delivery: Some(log.items[2].id), ..RedeliveryRange::default() }, 1),
-        (RedeliveryRange { subject: Some(vault), ..RedeliveryRange::default() }, 3),
-        (RedeliveryRange { first_seq: times, last_seq: times.map(|seq| seq + 4), ..RedeliveryRange::default() }, 5),
-        (RedeliveryRange { from_ms: Some(created.view.webhook.created_at_ms), ..RedeliveryRange::default() }, 13),
-        (RedeliveryRange { until_ms: Some(0), ..RedeliveryRange::default() }, 0),
+        (
+            RedeliveryRange {
+                event: Some(event),
+                ..RedeliveryRange::default()
+            },
+            1,
+        ),
+        (
+            RedeliveryRange {
+                delivery: Some(log.items[2].id),
+                ..RedeliveryRange::default()
+            },
+            1,
+        ),
+        (
+            RedeliveryRange {
+                subject: Some(vault),
+                ..RedeliveryRange::default()
+            },
+            3,
+        ),
+        (
+            RedeliveryRange {
+                first_seq: times,
+                last_seq: times.map(|seq| seq + 4),
+                ..RedeliveryRange::default()
+            },
+            5,
+        ),
+        (
+            RedeliveryRange {
+                from_ms: Some(created.view.webhook.created_at_ms),
+                ..RedeliveryRange::default()
+            },
+            13,
+        ),
+        (
+            RedeliveryRange {
+                until_ms: Some(0),
+                ..RedeliveryRange::default()
+            },
+            0,
+        ),
     ];
     let mut expected = 13;
     for (range, count) in ranges {
-        let asked = site.platform().redeliver(&site.installation.admin, id, &range, None).await;
+        let asked = site
+            .platform()
+            .redeliver(&site.installation.admin, id, &range, None)
+            .await;
         assert!(matches!(asked, Ok(Answer::Executed(_))), "{range:?}");
         expected += count;
         until("it was sent again", || async {
@@ -191,7 +267,10 @@ async fn what_was_sent_is_sent_again_when_asked(engine: Engine) {
     assert_eq!(events.len(), expected);
     assert!(events.iter().all(|one| one.is_signed_with(&created.secret)));
     let nothing = RedeliveryRange::default();
-    let refused = site.platform().redeliver(&site.installation.admin, id, &nothing, None).await;
+    let refused = site
+        .platform()
+        .redeliver(&site.installation.admin, id, &nothing, None)
+        .await;
     assert!(refused.is_err());
 }
 
@@ -200,7 +279,12 @@ async fn a_rate_is_kept(engine: Engine) {
     let receiver = Receiver::start().await;
     receiver.answer(|_| Reply::from(204));
     let limits = SendLimits::try_new(Some(10), 4).expect("within bounds");
-    let created = site.make(NewWebhook { limits, ..new(&receiver.url) }).await;
+    let created = site
+        .make(NewWebhook {
+            limits,
+            ..new(&receiver.url)
+        })
+        .await;
     for number in 0..15 {
         site.wallet(&format!("w-{number}")).await;
     }
@@ -208,7 +292,11 @@ async fn a_rate_is_kept(engine: Engine) {
     let started = std::time::Instant::now();
     let notifier = Notifier::start(site.platform());
     site.told(created.view.webhook.id).await;
-    assert!(started.elapsed() >= std::time::Duration::from_millis(1400), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() >= std::time::Duration::from_millis(1400),
+        "{:?}",
+        started.elapsed()
+    );
     notifier.stop().await;
     assert_eq!(receiver.events().len(), 16);
 }

@@ -50,7 +50,12 @@ impl Notifier {
 impl Site {
     pub(super) async fn create(engine: Engine) -> Self {
         let installation = Installation::create(engine).await;
-        without_pool(&installation.platform, &installation.admin, installation.vault).await;
+        without_pool(
+            &installation.platform,
+            &installation.admin,
+            installation.vault,
+        )
+        .await;
         Self { installation }
     }
 
@@ -110,7 +115,9 @@ impl Site {
     }
 
     pub(super) async fn head(&self) -> u64 {
-        let head = self.platform().event_head(self.installation.admin.organization);
+        let head = self
+            .platform()
+            .event_head(self.installation.admin.organization);
         head.await.expect("reads")
     }
 
@@ -120,7 +127,9 @@ impl Site {
         let mut truth = HashMap::new();
         let mut after = 0;
         loop {
-            let page = platform.events(admin, &EventFilter::default(), after, 1000).await;
+            let page = platform
+                .events(admin, &EventFilter::default(), after, 1000)
+                .await;
             let page = page.expect("reads");
             for event in &page.items {
                 truth.insert(event.id.to_string(), event.to_cloud_event());
@@ -173,7 +182,10 @@ pub(super) fn assert_in_order(arrived: &[Arrived]) {
         if !seen.insert(one.id.clone()) {
             continue;
         }
-        let subject = one.event()["subject"].as_str().expect("a subject").to_owned();
+        let subject = one.event()["subject"]
+            .as_str()
+            .expect("a subject")
+            .to_owned();
         let number = sequence(one);
         let before = last.insert(subject.clone(), number).unwrap_or(0);
         assert!(before < number, "{subject}: {number} came after {before}");

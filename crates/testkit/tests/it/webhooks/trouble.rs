@@ -27,7 +27,10 @@ const DAY_MS: i64 = 24 * 3_600_000;
 async fn a_poison_event_is_tried_again_and_holds_up_its_object_alone(engine: Engine) {
     let site = Site::create(engine).await;
     let receiver = Receiver::start().await;
-    let (vault, healed) = (site.installation.vault.to_string(), Arc::new(AtomicBool::new(false)));
+    let (vault, healed) = (
+        site.installation.vault.to_string(),
+        Arc::new(AtomicBool::new(false)),
+    );
     let well = Arc::clone(&healed);
     receiver.answer(move |one| {
         let poison = one.event()["subject"] == vault.as_str() && !well.load(Ordering::SeqCst);
@@ -46,7 +49,11 @@ async fn a_poison_event_is_tried_again_and_holds_up_its_object_alone(engine: Eng
     })
     .await;
     assert_eq!(view.progress.open, 3, "the poison, and the two behind it");
-    let succeeded = receiver.events().iter().filter(|one| one.is_success()).count();
+    let succeeded = receiver
+        .events()
+        .iter()
+        .filter(|one| one.is_success())
+        .count();
     assert_eq!(succeeded, 10);
     healed.store(true, Ordering::SeqCst);
     until("its time comes", || async {
@@ -65,7 +72,13 @@ async fn after_three_days_an_event_is_parked_and_can_be_sent_again(engine: Engin
     let receiver = Receiver::start().await;
     let vault = site.installation.vault.to_string();
     let of = vault.clone();
-    receiver.answer(move |one| Reply::from(if one.event()["subject"] == of.as_str() { 400 } else { 200 }));
+    receiver.answer(move |one| {
+        Reply::from(if one.event()["subject"] == of.as_str() {
+            400
+        } else {
+            200
+        })
+    });
     let created = site.webhook(&receiver).await;
     let id = created.view.webhook.id;
     let notifier = Notifier::start(site.platform());
@@ -82,18 +95,35 @@ async fn after_three_days_an_event_is_parked_and_can_be_sent_again(engine: Engin
     })
     .await;
     assert_eq!((view.progress.open, view.progress.lag), (0, 0));
-    let parked = DeliveryFilter { result: Some(DeliveryResult::Parked), ..DeliveryFilter::default() };
-    let page = site.platform().webhook_deliveries(&site.installation.admin, id, &parked, (None, 10)).await;
+    let parked = DeliveryFilter {
+        result: Some(DeliveryResult::Parked),
+        ..DeliveryFilter::default()
+    };
+    let page = site
+        .platform()
+        .webhook_deliveries(&site.installation.admin, id, &parked, (None, 10))
+        .await;
     let page = page.expect("reads");
-    assert_eq!((page.items.len(), page.items[0].subject.as_str()), (1, vault.as_str()));
+    assert_eq!(
+        (page.items.len(), page.items[0].subject.as_str()),
+        (1, vault.as_str())
+    );
 
     receiver.answer(|_| Reply::from(200));
-    let again = RedeliveryRange { delivery: Some(page.items[0].id), ..RedeliveryRange::default() };
-    let asked = site.platform().redeliver(&site.installation.admin, id, &again, None).await;
+    let again = RedeliveryRange {
+        delivery: Some(page.items[0].id),
+        ..RedeliveryRange::default()
+    };
+    let asked = site
+        .platform()
+        .redeliver(&site.installation.admin, id, &again, None)
+        .await;
     assert!(matches!(asked, Ok(Answer::Executed(_))));
     until("it arrives", || async {
         let events = receiver.events();
-        let came = |one: &&coffer_testkit::receiver::Arrived| one.is_success() && one.id == page.items[0].event_id;
+        let came = |one: &&coffer_testkit::receiver::Arrived| {
+            one.is_success() && one.id == page.items[0].event_id
+        };
         events.iter().find(came).map(|_| ())
     })
     .await;
@@ -103,7 +133,9 @@ async fn after_three_days_an_event_is_parked_and_can_be_sent_again(engine: Engin
 async fn rows(site: &Site, table: &str) -> i64 {
     let mut tx = site.platform().db().read().await.expect("reads");
     let sql = format!("SELECT count(*) FROM {table}");
-    tx.fetch(sql, &[]).await.expect("reads")[0].int(0).expect("a number")
+    tx.fetch(sql, &[]).await.expect("reads")[0]
+        .int(0)
+        .expect("a number")
 }
 
 async fn a_receiver_that_is_down_costs_no_rows_and_misses_nothing(engine: Engine) {
@@ -136,7 +168,10 @@ async fn a_receiver_that_is_down_costs_no_rows_and_misses_nothing(engine: Engine
     notifier.stop().await;
     let view = site.show(id).await;
     assert_eq!((view.progress.told_to, view.progress.open), (before, 0));
-    assert!(rows(&site, "webhook_deliveries").await < 60, "attempts, not events");
+    assert!(
+        rows(&site, "webhook_deliveries").await < 60,
+        "attempts, not events"
+    );
     receiver.answer(|_| Reply::from(200));
     let other = site.installation.reopen().await;
     let notifier = Notifier::start(&other);
@@ -173,10 +208,21 @@ async fn a_receiver_that_is_gone_is_disabled_and_goes_on_when_enabled(engine: En
     assert!(matches!(enabled, Ok(Answer::Executed(_))));
     site.told(id).await;
     notifier.stop().await;
-    let delivered = receiver.events().iter().filter(|one| one.is_success()).count();
+    let delivered = receiver
+        .events()
+        .iter()
+        .filter(|one| one.is_success())
+        .count();
     assert_eq!(delivered, 2, "nothing of meanwhile is left out");
-    let audit = site.platform().audit_records(admin, 0, 1000).await.expect("reads");
-    let disabled = audit.iter().find(|record| record.action == "webhook.disabled").expect("is recorded");
+    let audit = site
+        .platform()
+        .audit_records(admin, 0, 1000)
+        .await
+        .expect("reads");
+    let disabled = audit
+        .iter()
+        .find(|record| record.action == "webhook.disabled")
+        .expect("is recorded");
     assert_eq!(disabled.actor, "notifier");
 }
 
@@ -201,11 +247,18 @@ async fn after_three_days_of_silence_a_webhook_is_disabled(engine: Engine) {
     .await;
     assert_eq!(site.show(id).await.progress.parked, 0);
     receiver.answer(|_| Reply::from(200));
-    let enabled = site.platform().enable_webhook(&site.installation.admin, id, None).await;
+    let enabled = site
+        .platform()
+        .enable_webhook(&site.installation.admin, id, None)
+        .await;
     assert!(matches!(enabled, Ok(Answer::Executed(_))));
     site.told(id).await;
     notifier.stop().await;
-    let delivered = receiver.events().iter().filter(|one| one.is_success()).count();
+    let delivered = receiver
+        .events()
+        .iter()
+        .filter(|one| one.is_success())
+        .count();
     assert_eq!(delivered, 8);
 }
 
@@ -214,7 +267,10 @@ async fn a_slow_receiver_delays_nobody_else(engine: Engine) {
     let (slow, fast) = (Receiver::start().await, Receiver::start().await);
     let slow_one = site.webhook(&slow).await;
     let fast_one = site.webhook(&fast).await;
-    slow.answer(|_| Reply { silent: true, ..Reply::from(200) });
+    slow.answer(|_| Reply {
+        silent: true,
+        ..Reply::from(200)
+    });
     let notifier = Notifier::start(site.platform());
     for number in 0..40 {
         site.wallet(&format!("w-{number}")).await;
@@ -232,7 +288,10 @@ async fn a_receiver_may_ask_for_a_pause(engine: Engine) {
     let receiver = Receiver::start().await;
     let created = site.webhook(&receiver).await;
     let id = created.view.webhook.id;
-    receiver.answer(|_| Reply { header: Some(("retry-after", "1200".to_owned())), ..Reply::from(429) });
+    receiver.answer(|_| Reply {
+        header: Some(("retry-after", "1200".to_owned())),
+        ..Reply::from(429)
+    });
     let notifier = Notifier::start(site.platform());
     site.wallet("one").await;
     let view = until("it is paused", || async {
@@ -250,7 +309,20 @@ async fn a_receiver_may_ask_for_a_pause(engine: Engine) {
     site.installation.clock.advance_ms(700_000);
     site.told(id).await;
     notifier.stop().await;
-    assert_eq!(receiver.events().iter().filter(|one| one.is_success()).count(), 2);
-    let refused = site.platform().create_webhook(&site.installation.admin, new("http://127.0.0.1:22/"), None).await;
-    assert!(matches!(refused, Err(Error::Validation { field: "url", .. })));
+    assert_eq!(
+        receiver
+            .events()
+            .iter()
+            .filter(|one| one.is_success())
+            .count(),
+        2
+    );
+    let refused = site
+        .platform()
+        .create_webhook(&site.installation.admin, new("http://127.0.0.1:22/"), None)
+        .await;
+    assert!(matches!(
+        refused,
+        Err(Error::Validation { field: "url", .. })
+    ));
 }
