@@ -155,6 +155,7 @@ async fn killed_at(engine: Engine, template: &Template, failpoint: &str, passing
             .await;
     }
     let deadline = tokio::time::Instant::now() + WITHIN;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
         let shown = server.get(&path).await;
         let progress = &shown["progress"];
@@ -165,7 +166,7 @@ async fn killed_at(engine: Engine, template: &Template, failpoint: &str, passing
             tokio::time::Instant::now() < deadline,
             "{engine:?} {armed}: {shown}"
         );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tick.tick().await;
     }
     assert_eq!(server.deaths, 1, "{armed}");
     let truth = truth(&mut server).await;
@@ -221,7 +222,8 @@ async fn no_kill_loses_an_event_on_postgresql() {
     }
 }
 
-/// The whole way of a developer: a webhook made, the program's own listener, events printed, a replay refused.
+/// The whole way of a developer: a webhook made, the program's own listener, events printed, a forgery refused.
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_programs_own_listener_takes_what_is_genuine_and_once() {
     let programs = programs();
@@ -349,14 +351,61 @@ async fn the_programs_own_listener_takes_what_is_genuine_and_once() {
     assert_eq!(log["items"][0]["result"], "delivered");
     let shown = answer(&["webhook", "deliveries", id, "--result", "delivered"]);
     assert_eq!(shown["data"][0]["event_id"], event["id"]);
+    let rotated = answer(&["webhook", "rotate", id, "--overlap-hours", "0"]);
+    let next_secret = rotated["secret"].as_str().expect("shown");
+    assert!(next_secret.starts_with("whsec_") && next_secret != secret);
+    let disabled = answer(&["webhook", "disable", id, "--reason", "moving house"]);
+    assert_eq!(
+        (&disabled["state"], &disabled["reason"]),
+        (&json!("disabled"), &json!("moving house"))
+    );
+    let event_id = event["id"].as_str().expect("an id");
+    let again = answer(&[
+        "webhook",
+        "redeliver",
+        id,
+        "--event",
+        event_id,
+        "--idempotency-key",
+        "again",
+    ]);
+    assert_eq!(again["first"], log["items"][0]["event_sequence"]);
+    let receiver = Receiver::start().await;
+    let moved = answer(&[
+        "webhook",
+        "set",
+        id,
+        "--url",
+        &receiver.url,
+        "--description",
+        "new house",
+    ]);
+    assert_eq!(
+        (&moved["url"], &moved["description"]),
+        (&json!(receiver.url), &json!("new house"))
+    );
+    assert_eq!(answer(&["webhook", "enable", id])["state"], "enabled");
+    let came = until("it is sent again, to the new house", || async {
+        receiver.events().into_iter().next()
+    })
+    .await;
+    assert_eq!(came.id, event_id);
+    assert!(came.is_signed_with(next_secret) && !came.is_signed_with(secret));
+    let evil = "http://169.254.169.254:8080/";
+    let forbidden = coffer(&["webhook", "set", id, "--url", evil])
+        .output()
+        .expect("it runs");
+    assert_eq!(forbidden.status.code(), Some(4));
     let metrics = api.get_bytes("/metrics").await.expect("served");
     let metrics = String::from_utf8(metrics).expect("text");
     for line in [
-        "coffer_webhook_deliveries_total{result=\"delivered\"} 1",
-        "coffer_webhook_delivery_seconds_count 1",
+        "coffer_webhook_deliveries_total{result=\"delivered\"} 2",
+        "coffer_webhook_delivery_seconds_count 2",
     ] {
         assert!(metrics.contains(line), "{line}");
     }
+    answer(&["webhook", "delete", id]);
+    assert_eq!(answer(&["webhook", "list"])["data"], json!([]));
     server.stop().await.expect("it stops well");
     for entry in std::fs::read_dir(site.data()).expect("reads").flatten() {
         let bytes = std::fs::read(entry.path()).unwrap_or_default();

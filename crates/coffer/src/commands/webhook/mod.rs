@@ -1,3 +1,5 @@
+//! Webhooks: events sent to URLs, the log of deliveries, and a receiver to try them with.
+
 mod listen;
 mod seen;
 

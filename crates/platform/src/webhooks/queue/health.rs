@@ -96,11 +96,12 @@ impl Health {
         self.probes_under_way += 1;
     }
 
-    /// It was not tried after all.
-    pub(super) fn probe_came_back(&mut self) {
+    /// It was not tried after all, and is not before this time.
+    pub(super) fn probe_came_back(&mut self, not_before_ms: i64) {
         if self.probes_under_way > 0 {
             self.probes_under_way -= 1;
             self.probes_left += 1;
+            self.pause_until(not_before_ms);
         }
     }
 

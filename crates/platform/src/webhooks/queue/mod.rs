@@ -276,7 +276,7 @@ impl Queue {
     /// An event that could not be tried for a reason of ours.
     pub(super) fn put_back(&mut self, seq: u64, not_before_ms: i64) {
         self.landed(seq, |event| event.not_before_ms = not_before_ms);
-        self.health.probe_came_back();
+        self.health.probe_came_back(not_before_ms);
     }
 
     /// Takes note of an answer. `random` spreads the pause.
