@@ -8,7 +8,7 @@ use coffer_testkit::crash::{self, Line, Options};
 use coffer_testkit::programs::program;
 use coffer_testkit::serving::Programs;
 
-/// Those of blocks are passed by `tests/reorgs.rs`, those of webhooks by `tests/webhooks.rs`.
+/// Those of blocks are passed by `tests/reorgs.rs`, those of webhooks by `tests/webhooks`.
 const FAILPOINTS_ELSEWHERE: usize = 8 + 5;
 
 #[expect(

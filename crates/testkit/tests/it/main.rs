@@ -16,4 +16,3 @@ mod smoke;
 mod store;
 mod tamper;
 mod watch;
-mod webhooks;

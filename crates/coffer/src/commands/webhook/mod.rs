@@ -21,8 +21,8 @@ pub(crate) async fn run(session: &Session, command: WebhookCommand) -> Result<()
         WebhookCommand::Create(args) => create(session, args).await,
         WebhookCommand::List => list(session).await,
         WebhookCommand::Show { id } => {
-            let shown = session.client.get(Resource::at(&["webhooks", &id]));
-            print(session, &shown.await?)
+            let shown = session.client.get(Resource::at(&["webhooks", &id])).await?;
+            print(session, &shown)
         }
         WebhookCommand::Set(args) => set(session, args).await,
         WebhookCommand::Deliveries(args) => deliveries(session, args).await,

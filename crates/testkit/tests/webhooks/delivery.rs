@@ -10,7 +10,7 @@ use coffer_testkit::Engine;
 use coffer_testkit::receiver::{Receiver, Reply};
 
 use super::site::{Notifier, Site, assert_in_order, new, sequence};
-use crate::scene::{on_both_engines, until};
+use crate::{on_both_engines, until};
 
 on_both_engines!(
     everything_arrives_signed_and_in_order,

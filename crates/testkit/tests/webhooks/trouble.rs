@@ -10,7 +10,7 @@ use coffer_testkit::Engine;
 use coffer_testkit::receiver::{Receiver, Reply};
 
 use super::site::{Notifier, Site, assert_in_order, new};
-use crate::scene::{on_both_engines, until};
+use crate::{on_both_engines, until};
 
 on_both_engines!(
     a_poison_event_is_tried_again_and_holds_up_its_object_alone,
@@ -57,7 +57,7 @@ async fn a_poison_event_is_tried_again_and_holds_up_its_object_alone(engine: Eng
     assert_eq!(succeeded, 10);
     healed.store(true, Ordering::SeqCst);
     until("its time comes", || async {
-        site.installation.clock.advance_ms(60_000);
+        site.installation.clock.advance_ms(10_000);
         (site.show(id).await.progress.open == 0).then_some(())
     })
     .await;
@@ -176,7 +176,7 @@ async fn a_receiver_that_is_down_costs_no_rows_and_misses_nothing(engine: Engine
     let other = site.installation.reopen().await;
     let notifier = Notifier::start(&other);
     until("it is told all", || async {
-        site.installation.clock.advance_ms(600_000);
+        site.installation.clock.advance_ms(20_000);
         let view = site.show(id).await;
         (view.progress.lag == 0 && view.progress.open == 0).then_some(())
     })

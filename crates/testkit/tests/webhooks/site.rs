@@ -2,20 +2,48 @@
 
 use std::collections::HashMap;
 
+use coffer_domain::address::AddressKinds;
+use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::WebhookId;
 use coffer_domain::vault::{Gate, GateMode};
 use coffer_domain::webhook::SendLimits;
 use coffer_platform::webhooks::{CreatedWebhook, NewWebhook, WebhookView};
-use coffer_platform::{Answer, Error, EventFilter, Platform};
+use coffer_platform::{Answer, Error, EventFilter, NewWallet, Platform, WorkerSettings};
 use coffer_testkit::receiver::{Arrived, Receiver};
 use coffer_testkit::{Engine, Installation};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{assign, until, without_pool};
+use crate::until;
+
+const POOL: u32 = 100;
 
 pub(super) struct Site {
     pub(super) installation: Installation,
+}
+
+/// Enough for a test's wallets, so that none of them makes the pool tell of being filled.
+async fn fill_pool(installation: &Installation) {
+    let (platform, admin, vault) = (
+        &installation.platform,
+        &installation.admin,
+        installation.vault,
+    );
+    platform
+        .set_pool(admin, vault, POOL, POOL)
+        .await
+        .expect("set");
+    let stop = CancellationToken::new();
+    let (working, end) = (platform.clone(), stop.clone());
+    let settings = WorkerSettings { parallel_chunks: 1 };
+    let workers = tokio::spawn(async move { working.run_workers(settings, end).await });
+    until("the pool is full", || async {
+        let pool = platform.pool(admin, vault).await.expect("reads");
+        (pool.level >= POOL).then_some(())
+    })
+    .await;
+    stop.cancel();
+    workers.await.expect("they end").expect("they end well");
 }
 
 /// A platform's notifier, with what tells it of events.
@@ -50,12 +78,7 @@ impl Notifier {
 impl Site {
     pub(super) async fn create(engine: Engine) -> Self {
         let installation = Installation::create(engine).await;
-        without_pool(
-            &installation.platform,
-            &installation.admin,
-            installation.vault,
-        )
-        .await;
+        fill_pool(&installation).await;
         Self { installation }
     }
 
@@ -87,8 +110,18 @@ impl Site {
     /// An event of an object of its own; answers that object's id.
     pub(super) async fn wallet(&self, name: &str) -> String {
         let (platform, admin) = (self.platform(), &self.installation.admin);
-        let assigned = assign(platform, admin, self.installation.vault, name).await;
-        assigned.expect("assigned").wallet.id.to_string()
+        let new = NewWallet {
+            vault: self.installation.vault,
+            external_id: ExternalId::try_new(name).expect("a good id"),
+            label: None,
+            metadata: None,
+            kinds: AddressKinds::ALL,
+        };
+        let assigned = platform.assign_wallet(admin, new, None).await;
+        match assigned.expect("assigned") {
+            Answer::Executed(assigned) => assigned.wallet.id.to_string(),
+            Answer::Replayed { .. } => panic!("nothing to replay"),
+        }
     }
 
     /// An event of the vault: always the same object.

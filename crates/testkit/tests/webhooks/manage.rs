@@ -7,7 +7,7 @@ use coffer_testkit::Engine;
 use coffer_testkit::receiver::{Receiver, Reply};
 
 use super::site::{Notifier, Site, new};
-use crate::scene::{on_both_engines, until};
+use crate::{on_both_engines, until};
 
 on_both_engines!(
     a_url_must_be_allowed_and_answer,

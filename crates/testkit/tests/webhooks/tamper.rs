@@ -4,7 +4,7 @@ use coffer_testkit::Engine;
 use coffer_testkit::receiver::Receiver;
 
 use super::site::{Notifier, Site};
-use crate::scene::{on_both_engines, until};
+use crate::{on_both_engines, until};
 
 on_both_engines!(
     no_edited_row_is_used,
