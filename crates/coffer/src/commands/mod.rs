@@ -9,6 +9,7 @@ mod audit;
 mod batch;
 mod deposit;
 mod doctor;
+mod events;
 mod input;
 mod key;
 mod ledger;
@@ -109,6 +110,7 @@ impl Session {
             Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Ledger(command) => ledger::run(self, command).await,
+            Command::Events(command) => events::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {
