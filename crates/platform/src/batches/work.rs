@@ -12,7 +12,6 @@ use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
 use coffer_store::chunks::{self, LeasedChunk, Retry, StagedChunk};
 use coffer_store::{Sealed, Tx, batches, wallets};
-use sha2::{Digest, Sha256};
 
 use super::outcome::Outcome;
 use super::rows::{self, GoodRow, Row};
@@ -392,12 +391,7 @@ impl Platform {
         born: &[Sealed<Wallet>],
         outcome: &Outcome,
     ) -> Result<(), Error> {
-        let mut seals = Sha256::new();
-        for sealed in born {
-            seals.update(&sealed.seal);
-        }
-        let indexes = born.iter().map(|sealed| sealed.value.index);
-        let created = CreatedWallets::of(batch.vault, indexes, seals.finalize().into());
+        let created = CreatedWallets::of(batch.vault, born);
         let entry = Entry {
             organization: batch.organization,
             at_ms: self.now_ms(),

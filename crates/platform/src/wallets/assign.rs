@@ -8,7 +8,6 @@ use coffer_domain::wallet::Wallet;
 use coffer_store::Tx;
 use coffer_store::pools::{self, PoolEntry};
 use coffer_store::wallets as rows;
-use sha2::{Digest, Sha256};
 
 use crate::audit::{Changes, CreatedWallets, Entry, append};
 use crate::transaction::transact;
@@ -175,8 +174,7 @@ impl Platform {
         rows::insert_many(tx, std::slice::from_ref(&sealed)).await?;
         self.queue_hooks(tx, vault, std::slice::from_ref(&sealed))
             .await?;
-        let digest = Sha256::digest(&sealed.seal).into();
-        let created = CreatedWallets::of(vault.id, std::iter::once(sealed.value.index), digest);
+        let created = CreatedWallets::of(vault.id, std::slice::from_ref(&sealed));
         let record = Entry {
             organization: caller.organization,
             at_ms: self.now_ms(),
