@@ -49,12 +49,12 @@ pub use deposits::{DepositCursor, DepositDecision, DepositFilter, DepositPage, D
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use gates::{AllowListChange, GateSet};
-pub use idempotency::{Answer, Once};
+pub use idempotency::{Answer, Once, OwnedOnce, Render};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
 pub use pools::Pool;
 pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
 pub use vaults::{Drilled, NewVault};
-pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
+pub use wallets::{Assigned, MAX_AT_ONCE, NewWallet, Page, Refused, WalletFilter};
 pub use watch::{CoveredBlock, Followed, Full, Place, Rescan, WatchedSet, WatcherSettings};
 pub use workers::WorkerSettings;
 
@@ -98,6 +98,8 @@ struct Inner {
     watched: watch::WatchedSets,
     /// How far the coverage records were verified.
     verified: watch::Verified,
+    /// Calls that wait for a wallet from a pool.
+    desk: wallets::Desk,
     /// Told when a chunk may have become due, so that workers need not poll for it.
     work: tokio::sync::Notify,
 }
@@ -128,6 +130,7 @@ impl Platform {
             uploads: Mutex::default(),
             watched: watch::WatchedSets::default(),
             verified: watch::Verified::default(),
+            desk: wallets::Desk::default(),
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();
