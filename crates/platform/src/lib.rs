@@ -27,6 +27,7 @@ mod pools;
 mod reconciliation;
 mod seal;
 mod transaction;
+mod unchanged;
 mod vaults;
 mod wallets;
 mod watch;
@@ -45,6 +46,7 @@ pub use assets::{AddedAsset, AssetChange, AssetFilter, NewAsset};
 pub use balances::{OnChain, WalletBalance};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
+pub use coffer_store::Mark;
 pub use deposits::{DepositCursor, DepositDecision, DepositFilter, DepositPage, DepositView};
 pub use doctor::{Finding, Level};
 pub use error::Error;
@@ -98,6 +100,8 @@ struct Inner {
     watched: watch::WatchedSets,
     /// How far the coverage records were verified.
     verified: watch::Verified,
+    /// What was verified since the database changed last.
+    unchanged: unchanged::Unchanged,
     /// Calls that wait for a wallet from a pool.
     desk: wallets::Desk,
     /// Told when a chunk may have become due, so that workers need not poll for it.
@@ -130,6 +134,7 @@ impl Platform {
             uploads: Mutex::default(),
             watched: watch::WatchedSets::default(),
             verified: watch::Verified::default(),
+            unchanged: unchanged::Unchanged::default(),
             desk: wallets::Desk::default(),
             work: tokio::sync::Notify::new(),
         }));
@@ -173,6 +178,11 @@ impl Platform {
     /// Refuses everything of an organization whose audit chain is broken.
     pub(crate) fn guard(&self, organization: OrganizationId) -> Result<(), Error> {
         self.0.chains.check(organization)
+    }
+
+    /// Refuses when the audit chain of the caller's organization is broken; for what is answered without a use case.
+    pub fn check_organization(&self, caller: &Caller) -> Result<(), Error> {
+        self.guard(caller.organization)
     }
 
     /// Learns what the chain says now, as `tx` sees it. Before wallets are read in `tx`.

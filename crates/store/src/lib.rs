@@ -24,6 +24,7 @@ mod error;
 pub mod hook_jobs;
 pub mod idempotency;
 pub mod ledger;
+mod mark;
 mod migrate;
 pub mod networks;
 pub mod organizations;
@@ -40,6 +41,7 @@ pub mod wallets;
 
 pub use db::{Db, Engine, Tx};
 pub use error::{Constraint, StoreError};
+pub use mark::Mark;
 pub use row::{Param, Row};
 
 /// A stored value with the MAC that `platform` put on it.

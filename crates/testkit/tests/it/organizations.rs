@@ -7,8 +7,6 @@
 
 use std::sync::Arc;
 
-use std::sync::Arc;
-
 use coffer_domain::address::BitcoinNetwork;
 use coffer_domain::batch::Batch;
 use coffer_domain::id::{OrganizationId, VaultId};
