@@ -570,3 +570,53 @@ fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wallet(index: i64, version: i64) -> WalletRow {
+        let byte = u8::try_from(index).expect("small");
+        (
+            vec![byte; 16],
+            vec![2; 16],
+            index,
+            format!("c{index}"),
+            1,
+            vec![byte; 20],
+            None,
+            version,
+            vec![byte; 32],
+            vec![3; 16],
+            None,
+            Some("{}".to_owned()),
+            vec![4; 16],
+            5,
+        )
+    }
+
+    fn check(created: &Value, wallets: &[WalletRow], expected: bool) {
+        let born: Vec<&WalletRow> = wallets.iter().collect();
+        let judged = as_recorded(created, &born).expect("is judged");
+        assert_eq!(judged, expected, "{created}");
+    }
+
+    #[test]
+    fn old_records_are_held_against_seals_and_new_ones_against_births() {
+        let wallets = [wallet(1, 1), wallet(2, 1)];
+        let seals = Sha256::digest([[1; 32], [2; 32]].concat());
+        let old = serde_json::json!({ "seals_sha256": hex::encode(seals) });
+        check(&old, &wallets, true);
+        check(&old, &[wallet(1, 1), wallet(3, 1)], false);
+        // A decision gave it another seal.
+        check(&old, &[wallet(1, 1), wallet(3, 2)], true);
+        let leaves: Vec<[u8; 32]> = wallets.iter().map(birth_leaf).collect();
+        let new = serde_json::json!({ "births_root": hex::encode(merkle_root(&leaves)) });
+        check(&new, &wallets, true);
+        check(&new, &[wallet(1, 2), wallet(2, 3)], true);
+        let mut edited = wallet(2, 2);
+        edited.3.push('x');
+        check(&new, &[wallet(1, 1), edited], false);
+        assert!(as_recorded(&serde_json::json!({}), &[]).is_err());
+    }
+}

@@ -207,3 +207,109 @@ impl Platform {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use coffer_domain::address::AddressKinds;
+    use coffer_domain::external_id::ExternalId;
+    use coffer_domain::id::{ApiKeyId, OrganizationId};
+
+    use super::*;
+
+    type Answered = oneshot::Receiver<Reply>;
+
+    /// A call for these customers, of the caller with this number, under this idempotency key.
+    fn call(customers: &[&str], caller: u8, key: Option<&str>) -> (Call, Answered) {
+        let caller = Caller {
+            organization: OrganizationId::from_bytes([1; 16]),
+            key: ApiKeyId::from_bytes([caller; 16]),
+            scopes: Vec::new(),
+        };
+        let new = |name: &&str| NewWallet {
+            vault: VaultId::from_bytes([2; 16]),
+            external_id: ExternalId::try_new(name).expect("valid"),
+            label: None,
+            metadata: None,
+            kinds: AddressKinds::ALL,
+        };
+        let once = key.map(|key| OwnedOnce {
+            key: key.to_owned(),
+            fingerprint: [0; 32],
+            render: Arc::new(|_: &Vec<Assigned>| (200, String::new())),
+        });
+        Call::new(&caller, "test", customers.iter().map(new).collect(), once)
+    }
+
+    /// The groups in which calls are served, by their first customers.
+    fn groups(calls: Vec<Call>) -> Vec<Vec<String>> {
+        let desk = Desk::default();
+        desk.with(|waiting| waiting.calls.extend(calls));
+        let mut groups = Vec::new();
+        loop {
+            let group = desk.next_group();
+            if group.is_empty() {
+                assert!(!desk.with(|waiting| waiting.served));
+                return groups;
+            }
+            let name = |call: &Call| call.wallets[0].external_id.as_str().to_owned();
+            groups.push(group.iter().map(name).collect());
+        }
+    }
+
+    #[test]
+    fn calls_that_wait_together_are_one_group() {
+        let (calls, _answers): (Vec<_>, Vec<_>) = [
+            call(&["a"], 1, None),
+            call(&["b"], 1, Some("k")),
+            call(&["c"], 2, Some("k")),
+        ]
+        .into_iter()
+        .unzip();
+        assert_eq!(groups(calls), [["a", "b", "c"]]);
+    }
+
+    #[test]
+    fn one_customer_and_one_key_are_served_one_after_the_other() {
+        let (calls, _answers): (Vec<_>, Vec<_>) = [
+            call(&["a", "x"], 1, None),
+            call(&["x"], 1, None),
+            call(&["b"], 1, Some("k")),
+            call(&["c"], 1, Some("k")),
+            call(&["c"], 1, None),
+        ]
+        .into_iter()
+        .unzip();
+        let expected = [vec!["a", "b"], vec!["x", "c"], vec!["c"]];
+        assert_eq!(groups(calls), expected);
+    }
+
+    #[test]
+    fn a_group_is_bounded_and_the_order_kept() {
+        let names: Vec<String> = (0..GROUP_WALLETS + 3).map(|n| format!("n{n}")).collect();
+        let (calls, _answers): (Vec<_>, Vec<_>) =
+            names.iter().map(|name| call(&[name], 1, None)).unzip();
+        let groups = groups(calls);
+        assert_eq!(
+            groups.iter().map(Vec::len).collect::<Vec<_>>(),
+            [GROUP_WALLETS, 3]
+        );
+        assert_eq!(groups.concat(), names);
+        // One call alone may ask for more.
+        let many: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (large, _answered) = call(&many, 1, None);
+        assert_eq!(large.wallets.len(), GROUP_WALLETS + 3);
+        let desk = Desk::default();
+        desk.with(|waiting| waiting.calls.push_back(large));
+        assert_eq!(desk.next_group().len(), 1);
+    }
+
+    #[test]
+    fn a_caller_that_went_away_is_passed_over() {
+        let (gone, answered) = call(&["gone"], 1, None);
+        drop(answered);
+        let (there, _answered) = call(&["there"], 1, None);
+        assert_eq!(groups(vec![gone, there]), [["there"]]);
+    }
+}
