@@ -177,7 +177,8 @@ async fn a_call_that_fails_leaves_the_others_alone(engine: Engine) {
     }
     let of = |place: usize| answers[place].as_ref().expect("assigned");
     assert_eq!(of(0).wallet, of(5).wallet);
-    assert_eq!((of(0).existing, of(5).existing), (false, true));
+    // Which of the two came first depends on when the pool was filled.
+    assert_ne!(of(0).existing, of(5).existing);
 }
 
 fn render(all: &Vec<Assigned>) -> (u16, String) {

@@ -153,7 +153,8 @@ impl Platform {
     }
 
     async fn serve_group(&self, group: Vec<Call>) {
-        metrics::histogram!("coffer_assign_group_calls").record(group.len() as f64);
+        metrics::counter!("coffer_assign_groups_total").increment(1);
+        metrics::counter!("coffer_assign_calls_total").increment(group.len() as u64);
         match self.commit_group(&group).await {
             Ok(served) => self.answer_group(group, served),
             Err(error) if group.len() == 1 || error.is_transient() => {

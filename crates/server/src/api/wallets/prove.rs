@@ -74,12 +74,13 @@ pub(crate) async fn prove_wallet(
     caller: Caller,
     PathId(id): PathId<WalletId>,
 ) -> Result<Json<ProofView>, Problem> {
+    let proof = api.platform().wallet_proof(&caller, id).await?;
+    // The audit log names the wallet to whoever may read it; whose it is, and its addresses, it does not tell.
     if !caller.may(Scope::WalletsRead) {
         let scope = Scope::WalletsRead.name();
         let text = format_args!("this call needs the scope {scope} as well");
         return Err(Problem::new(Code::Forbidden, text).with("scope", scope));
     }
-    let proof = api.platform().wallet_proof(&caller, id).await?;
     let vault = api.platform().vault(&caller, proof.wallet.vault).await?;
     let shown = proof.wallet.state == WalletState::Active;
     let payloads = proof.wallet.payloads.iter().filter(|_| shown);
