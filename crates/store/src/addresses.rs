@@ -22,6 +22,14 @@ const RUN_BITS: u32 = 13;
 /// Enough for the runs of all 2³¹ indexes of a vault.
 const RUNS_PER_VAULT_BITS: u32 = 18;
 
+/// Finds the wallet of an address, the newest runs first.
+pub(crate) const WALLET_OF: &str = "WITH RECURSIVE runs (run) AS (SELECT max(run) FROM addresses UNION ALL \
+    SELECT (SELECT max(older.run) FROM addresses older WHERE older.run < runs.run) \
+    FROM runs WHERE runs.run IS NOT NULL) \
+    SELECT wallet_id FROM (SELECT (SELECT a.wallet_id FROM addresses a WHERE a.run = runs.run \
+    AND a.payload = $1 AND a.kind = $2) AS wallet_id FROM runs) AS found \
+    WHERE wallet_id IS NOT NULL LIMIT 1";
+
 /// Inserts the addresses of wallets. One that its run has already fails the whole.
 pub(crate) async fn insert(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<(), StoreError> {
     let mut numbers: HashMap<VaultId, i64> = HashMap::new();
@@ -95,12 +103,7 @@ pub async fn wallet_of(
 ) -> Result<Option<WalletId>, StoreError> {
     let row = tx
         .fetch_optional(
-            "WITH RECURSIVE runs (run) AS (SELECT max(run) FROM addresses UNION ALL \
-             SELECT (SELECT max(older.run) FROM addresses older WHERE older.run < runs.run) \
-             FROM runs WHERE runs.run IS NOT NULL) \
-             SELECT wallet_id FROM (SELECT (SELECT a.wallet_id FROM addresses a WHERE a.run = runs.run \
-             AND a.payload = $1 AND a.kind = $2) AS wallet_id FROM runs) AS found \
-             WHERE wallet_id IS NOT NULL LIMIT 1",
+            WALLET_OF,
             &[
                 Param::Blob(payload.bytes()),
                 Param::Int(i64::from(payload.kind().code())),

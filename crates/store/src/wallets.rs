@@ -8,7 +8,7 @@ use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{ApiKeyId, BatchId, OrganizationId, VaultId, WalletId};
 use coffer_domain::wallet::{Wallet, WalletState};
 
-use crate::{Param, Row, Sealed, StoreError, Tx, addresses, bulk};
+use crate::{Db, Param, Row, Sealed, StoreError, Tx, addresses, bulk};
 
 const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_key, external_id, label, metadata, \
     state, reason, kinds, payloads, batch_id, created_by, created_at, version, seal";
@@ -163,6 +163,18 @@ async fn one(tx: &mut Tx, condition: &str, param: Param<'_>) -> Result<Option<Fo
 
 pub async fn by_id(tx: &mut Tx, id: WalletId) -> Result<Option<Found>, StoreError> {
     one(tx, "id = $1", Param::Blob(id.as_bytes())).await
+}
+
+/// The wallet of an address according to the index, in one statement and a snapshot of its own.
+pub async fn look_by_address(
+    db: &Db,
+    payload: &AddressPayload,
+) -> Result<Option<Found>, StoreError> {
+    let of = addresses::WALLET_OF;
+    let sql = format!("SELECT {COLUMNS} FROM wallets WHERE id = ({of})");
+    let kind = Param::Int(i64::from(payload.kind().code()));
+    let rows = db.look(sql, &[Param::Blob(payload.bytes()), kind]).await?;
+    rows.first().map(found).transpose()
 }
 
 /// Like [`by_id`], and nobody else changes the wallet until this transaction ends.

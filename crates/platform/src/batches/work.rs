@@ -13,7 +13,6 @@ use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
 use coffer_store::chunks::{self, LeasedChunk, Retry, StagedChunk};
 use coffer_store::{Sealed, Tx, batches, wallets};
-use sha2::{Digest, Sha256};
 
 use super::outcome::Outcome;
 use super::rows::{self, GoodRow, Row};
@@ -394,12 +393,7 @@ impl Platform {
         born: &[Sealed<Wallet>],
         outcome: &Outcome,
     ) -> Result<(), Error> {
-        let mut seals = Sha256::new();
-        for sealed in born {
-            seals.update(&sealed.seal);
-        }
-        let indexes = born.iter().map(|sealed| sealed.value.index);
-        let created = CreatedWallets::of(batch.vault, indexes, seals.finalize().into());
+        let created = CreatedWallets::of(batch.vault, born);
         let entry = Entry {
             organization: batch.organization,
             at_ms: self.now_ms(),
@@ -421,11 +415,7 @@ impl Platform {
                 "state": batch.state.name(),
             }),
             events: Outgoing::none()
-                .wallets_created(
-                    batch.vault,
-                    Some(batch.id),
-                    born.iter().map(|born| (born.value.index, born.value.state)),
-                )
+                .wallets_created(batch.vault, Some(batch.id), born)
                 .and(
                     EventType::of_batch(batch.state),
                     batch.id,
