@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::batch::{Batch, BatchEvent, BatchState};
+use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::WalletId;
 use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
@@ -59,7 +60,7 @@ type Existing = Vec<(u32, String)>;
 #[derive(Default)]
 struct Found {
     /// External ids that have a wallet.
-    taken: HashMap<[u8; 16], WalletId>,
+    taken: HashMap<String, WalletId>,
     /// External ids that an allow-list lets through.
     allowed: HashSet<[u8; 16]>,
 }
@@ -266,13 +267,17 @@ impl Platform {
         {
             return Ok((Cow::Borrowed(expected), Vec::new()));
         }
-        let keys: Vec<[u8; 16]> = prepared
+        let ids: Vec<&ExternalId> = prepared
             .good
             .iter()
-            .map(|(_, row)| row.external_id.key(batch.organization))
+            .map(|(_, row)| &row.external_id)
             .collect();
+        let taken = wallets::existing(tx, batch.organization, &ids).await?;
+        let listed = vault.gate.mode == GateMode::AllowList;
+        let ids = ids.iter().filter(|_| listed);
+        let keys: Vec<[u8; 16]> = ids.map(|id| id.key(batch.organization)).collect();
         let found = Found {
-            taken: wallets::existing(tx, &keys).await?.into_iter().collect(),
+            taken: taken.into_iter().collect(),
             allowed: self.allowed_at_birth(tx, &vault, &keys).await?,
         };
         if let Some(expected) = &prepared.expected
@@ -295,16 +300,17 @@ impl Platform {
         let mut born = Vec::with_capacity(prepared.good.len());
         let mut existing = Vec::new();
         let created_at_ms = self.now_ms();
-        let asks = !found.taken.is_empty() || mode == GateMode::AllowList;
         for (number, row) in &prepared.good {
-            let key = asks.then(|| row.external_id.key(batch.organization));
-            if let Some(id) = key.and_then(|key| found.taken.get(&key)) {
+            if let Some(id) = found.taken.get(row.external_id.as_str()) {
                 existing.push((*number, id.to_string()));
                 continue;
             }
             let index = batch.first_index + number - 1;
             let payloads = prepared.derived.of(index, row.kinds);
-            let allowed = key.is_some_and(|key| found.allowed.contains(&key));
+            let allowed = mode == GateMode::AllowList
+                && found
+                    .allowed
+                    .contains(&row.external_id.key(batch.organization));
             let wallet = Wallet {
                 id: WalletId::of_index(batch.vault, index),
                 organization: batch.organization,

@@ -70,8 +70,8 @@ impl Platform {
             return Ok(Some(answer));
         }
         self.follow(tx, caller.organization).await?;
-        let key = new.external_id.key(caller.organization);
-        let assigned = match rows::by_external_key(tx, &key).await? {
+        let found = rows::by_external_id(tx, caller.organization, &new.external_id).await?;
+        let assigned = match found {
             Some(found) => Assigned {
                 wallet: self.open_wallet(tx, found).await?,
                 existing: true,
