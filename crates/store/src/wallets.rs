@@ -8,7 +8,8 @@ use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{ApiKeyId, BatchId, OrganizationId, VaultId, WalletId};
 use coffer_domain::wallet::{Wallet, WalletState};
 
-use crate::{Param, Row, Sealed, StoreError, Tx, addresses, bulk};
+use crate::addresses::{self, VaultNumbers};
+use crate::{Engine, Param, Row, Sealed, StoreError, Tx, bulk};
 
 const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_id, label, metadata, \
     state, reason, kinds, payloads, batch_id, created_by, created_at, version, seal";
@@ -88,8 +89,38 @@ fn found(row: &Row) -> Result<Found, StoreError> {
     Ok(read(row).map_err(|error| (id, error)))
 }
 
+/// Wallets and their addresses, ready to be inserted. A broken uniqueness rule fails the whole.
+pub struct Insertion {
+    wallets: bulk::Insertion,
+    addresses: bulk::Insertion,
+}
+
+impl Insertion {
+    /// `None` when the number of a vault in the address index is not among `numbers`; [`insert_many`] gives it one.
+    #[must_use]
+    pub fn of(engine: Engine, wallets: &[Sealed<Wallet>], numbers: &VaultNumbers) -> Option<Self> {
+        Some(Self {
+            addresses: addresses::insertion(engine, wallets, numbers)?,
+            wallets: insertion(engine, wallets),
+        })
+    }
+
+    pub async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.wallets.run(tx).await?;
+        self.addresses.run(tx).await?;
+        Ok(())
+    }
+}
+
 /// Inserts wallets and their addresses. A broken uniqueness rule fails the whole.
 pub async fn insert_many(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<(), StoreError> {
+    let numbers = addresses::numbers(tx, wallets).await?;
+    let insertion = Insertion::of(tx.engine(), wallets, &numbers)
+        .expect("the numbers of all their vaults were just asked for");
+    insertion.run(tx).await
+}
+
+fn insertion(engine: Engine, wallets: &[Sealed<Wallet>]) -> bulk::Insertion {
     let packed: Vec<Vec<u8>> = wallets
         .iter()
         .map(|w| pack_payloads(&w.value.payloads))
@@ -116,8 +147,7 @@ pub async fn insert_many(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<(), 
             Param::Blob(&sealed.seal),
         ]
     });
-    bulk::insert(tx, "wallets", &columns, rows).await?;
-    addresses::insert(tx, wallets).await
+    bulk::Insertion::of(engine, "wallets", &columns, rows)
 }
 
 /// Stores a decision on a wallet, if its version is still `expected_version`.

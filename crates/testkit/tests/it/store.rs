@@ -1305,6 +1305,8 @@ fn without_runs(engine: Engine) -> String {
          DROP INDEX wallets_external_id; ALTER TABLE wallets ADD COLUMN external_key {bytes}; \
          UPDATE wallets SET external_key = id; \
          CREATE UNIQUE INDEX wallets_external_key ON wallets (external_key); \
+         DROP TABLE chunk_rows; ALTER TABLE batch_chunks ADD COLUMN rows_json {bytes}; \
+         ALTER TABLE batch_chunks ADD COLUMN rows_seal {bytes}; \
          DELETE FROM schema_migrations WHERE number >= 3"
     )
 }
