@@ -440,7 +440,7 @@ async fn wallets_and_their_index(engine: Engine) {
         [2, 4]
     );
     tx.commit().await.expect("commits");
-    database.tamper("UPDATE wallets SET state = 'frozen' WHERE external_id = 'u5'; UPDATE wallets SET external_id = 'u0' WHERE external_id = 'u6'").await;
+    database.tamper("UPDATE wallets SET state = 'frozen' WHERE external_id = 'u5'; UPDATE wallets SET external_id = ' u6' WHERE external_id = 'u6'").await;
     let mut tx = db.read().await.expect("reads");
     for index in [5, 6] {
         let found = wallets::by_id(&mut tx, ids[index])
