@@ -41,7 +41,7 @@ fn constraint(error: &dyn DatabaseError) -> Constraint {
     let named = error.constraint().unwrap_or_default();
     let message = error.message();
     let is = |pg: &str, sqlite: &str| named == pg || message.contains(sqlite);
-    if is("wallets_external_key", "wallets.external_key") {
+    if is("wallets_external_id", "wallets.external_id") {
         Constraint::ExternalId
     } else if is("wallets_pkey", "wallets.id") {
         Constraint::WalletId

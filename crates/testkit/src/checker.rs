@@ -161,8 +161,8 @@ async fn read(url: &str) -> Result<Tables> {
         ),
         chunks: rows!(
             db,
-            "SELECT batch_id, number, first_row, row_count, rows_json, state, outcome FROM batch_chunks \
-             ORDER BY batch_id, number",
+            "SELECT c.batch_id, c.number, c.first_row, c.row_count, r.rows_json, c.state, c.outcome FROM batch_chunks c \
+             JOIN chunk_rows r ON r.batch_id = c.batch_id AND r.number = c.number ORDER BY c.batch_id, c.number",
             ChunkRow
         ),
         pool: rows!(

@@ -81,8 +81,8 @@ impl Platform {
     ) -> Result<Option<Wallet>, Error> {
         self.guard(caller.organization)?;
         let mut tx = self.0.db.read().await?;
-        let key = external_id.key(caller.organization);
-        let Some(found) = rows::by_external_key(&mut tx, &key).await? else {
+        let found = rows::by_external_id(&mut tx, caller.organization, external_id).await?;
+        let Some(found) = found else {
             return Ok(None);
         };
         let id = match &found {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use coffer_domain::address::AddressKinds;
+use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{OrganizationId, VaultId, WalletId};
 use coffer_domain::vault::{Vault, VaultState};
 use coffer_domain::wallet::{Wallet, WalletState};
@@ -146,13 +147,7 @@ impl Platform {
                 Err(error) => served[at] = Some(Served::Answered(Err(error.again()))),
             }
         }
-        let keys: Vec<[u8; 16]> = open
-            .iter()
-            .flat_map(|open| &open.call.keys)
-            .copied()
-            .collect();
-        let existing: HashMap<[u8; 16], WalletId> =
-            rows::existing(tx, &keys).await?.into_iter().collect();
+        let existing = taken(tx, &open).await?;
         let ids: Vec<WalletId> = existing.values().copied().collect();
         let mut wallets: HashMap<WalletId, Result<Wallet, Error>> = HashMap::new();
         for found in rows::by_ids(tx, &ids).await? {
@@ -380,6 +375,30 @@ impl Platform {
         }
         Ok(idempotency::insert_many(tx, &kept, self.now_ms()).await?)
     }
+}
+
+/// Those of the calls' customers who have a wallet, by their keys.
+async fn taken(tx: &mut Tx, open: &[Open<'_>]) -> Result<HashMap<[u8; 16], WalletId>, Error> {
+    let mut asked: HashMap<OrganizationId, HashMap<&ExternalId, [u8; 16]>> = HashMap::new();
+    for call in open.iter().map(|open| open.call) {
+        let names = call.wallets.iter().map(|new| &new.external_id);
+        let of_owner = asked.entry(call.caller.organization).or_default();
+        of_owner.extend(names.zip(call.keys.iter().copied()));
+    }
+    let mut taken = HashMap::new();
+    for (organization, keys) in asked {
+        let names: Vec<&ExternalId> = keys.keys().copied().collect();
+        let keys: HashMap<&str, [u8; 16]> = keys
+            .iter()
+            .map(|(name, key)| (name.as_str(), *key))
+            .collect();
+        for (name, wallet) in rows::existing(tx, organization, &names).await? {
+            if let Some(key) = keys.get(name.as_str()) {
+                taken.insert(*key, wallet);
+            }
+        }
+    }
+    Ok(taken)
 }
 
 /// Parts what concerns one call from what fails the whole transaction and may be cured by waiting.
