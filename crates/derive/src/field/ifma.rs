@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, MAX_WIDTH, Pick, TOP_MASK, Work,
+    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, MAX_WIDTH, P, Pick, TOP_MASK, Work,
     multiple_of_p,
 };
 
@@ -67,6 +67,21 @@ impl Field for Ifma {
     }
 
     #[inline(always)]
+    fn of_lanes(lanes: &[Limbs; MAX_WIDTH]) -> Self {
+        // SAFETY: inside of `run`.
+        Self(std::array::from_fn(|i| unsafe {
+            of_words(&lanes.map(|limbs| limbs[i]))
+        }))
+    }
+
+    /// Weak limbs have 52 bits, so there are two ways to write zero.
+    #[inline(always)]
+    fn is_zero(&self) -> bool {
+        // SAFETY: inside of `run`.
+        unsafe { equal_lanes(*self, &[0; LIMBS]) | equal_lanes(*self, &P) == u8::MAX }
+    }
+
+    #[inline(always)]
     fn pick_x(table: &[Affine], picks: &[Pick]) -> Self {
         // SAFETY: inside of `run`.
         unsafe { unpack(gather(std::array::from_fn(|i| &table[picks[i].at()].x))) }
@@ -123,6 +138,13 @@ fn constant(word: u64) -> __m512i {
 #[inline]
 fn splat(element: &Limbs) -> Ifma {
     Ifma(element.map(|limb| constant(limb)))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+#[inline]
+fn equal_lanes(elements: Ifma, element: &Limbs) -> u8 {
+    let equal = |all, i: usize| all & _mm512_cmpeq_epi64_mask(elements.0[i], constant(element[i]));
+    (0..LIMBS).fold(u8::MAX, equal)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
