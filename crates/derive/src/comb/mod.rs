@@ -17,7 +17,7 @@ use k256::{AffinePoint, ProjectivePoint, Scalar};
 
 use crate::Arch;
 use crate::field::{Affine, Field, Pick, Work, from_bytes, run, to_bytes};
-pub(crate) use lanes::{Lanes, add_pairs};
+pub(crate) use lanes::{Lanes, add_pairs, vectors_of};
 pub(crate) use table::affine;
 use table::{ENTRIES, WINDOWS};
 

@@ -25,7 +25,7 @@ use k256::Scalar;
 
 use crate::children::Points;
 use crate::comb::Comb;
-use crate::field::{Affine, Field, P, Pick, Work, from_bytes, pack, reduce, run};
+use crate::field::{Affine, Field, MAX_WIDTH, P, Pick, Work, from_bytes, pack, reduce, run};
 use crate::hashes::second;
 use crate::{Children, ExtendedPublicKey, IndexRange, Payloads, Scheme, VerifyError};
 use coefficients::{Digits, coefficients};
@@ -112,7 +112,7 @@ impl Equation {
         if points.len() != self.coefficients.len() {
             return Err(VerifyError::Unproven);
         }
-        let left = weighted_sum(comb, &points, &self.coefficients, self.digits);
+        let left = weighted_sum(comb, points, &self.coefficients, self.digits);
         let less = self.digits.less();
         let of_parent = self.parent.of_ones(less) - self.negated.of_ones(less);
         let of_generator = self.parent.of_scalars(less) - self.negated.of_scalars(less)
@@ -144,44 +144,54 @@ fn points_of_the_curve(
     first_index: u32,
     points: &Points,
 ) -> Result<Vec<Affine>, VerifyError> {
-    struct Check<'a>(&'a [Affine]);
-    impl Work for Check<'_> {
-        type Output = Option<usize>;
-        #[inline(always)]
-        fn run<F: Field>(self) -> Option<usize> {
-            let seven = F::splat(&[7, 0, 0, 0, 0]);
-            for first in (0..self.0.len()).step_by(F::WIDTH) {
-                let mut picks = [Pick::default(); 8];
-                for (i, pick) in picks.iter_mut().enumerate() {
-                    let at = (first + i).min(self.0.len() - 1);
-                    *pick = Pick::new(at as u32, false);
-                }
-                let x = F::pick_x(self.0, &picks[..F::WIDTH]);
-                let y = F::pick_y(self.0, &picks[..F::WIDTH]);
-                let off = y.square().minus(x.square().mul(x)).minus(seven);
-                let off = off.lanes();
-                if let Some(lane) = (0..F::WIDTH).find(|lane| reduce(off[*lane]) != [0; 5]) {
-                    return Some(picks[lane].at());
-                }
-            }
-            None
-        }
-    }
     let points: Vec<_> = (points.xs.iter().zip(&points.ys))
         .map(|(x, y)| Affine {
             x: from_bytes(x),
             y: from_bytes(y),
         })
         .collect();
-    let is_canonical = |words: &[u64; 4]| words.iter().rev().lt(pack(&P).iter().rev());
     let beyond = points
         .iter()
-        .position(|p| !is_canonical(&p.x) || !is_canonical(&p.y));
-    match beyond.or_else(|| run(comb.arch(), Check(&points))) {
+        .position(|point| !is_canonical(&point.x) || !is_canonical(&point.y));
+    match beyond.or_else(|| run(comb.arch(), OffTheCurve(&points))) {
         Some(position) => Err(VerifyError::Mismatch {
             index: first_index + position as u32,
         }),
         None => Ok(points),
+    }
+}
+
+/// Below p, of which all words but the lowest are ones.
+fn is_canonical([a, b, c, d]: &[u64; 4]) -> bool {
+    const LOWEST: u64 = pack(&P)[0];
+    *a < LOWEST || b & c & d != u64::MAX
+}
+
+/// Where y² = x³ + 7 does not hold; the first vector in which it does not is looked at lane by lane.
+struct OffTheCurve<'a>(&'a [Affine]);
+
+impl Work for OffTheCurve<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<F: Field>(self) -> Option<usize> {
+        let seven = F::splat(&[7, 0, 0, 0, 0]);
+        for first in (0..self.0.len()).step_by(F::WIDTH) {
+            let mut picks = [Pick::default(); MAX_WIDTH];
+            for (i, pick) in picks.iter_mut().enumerate() {
+                let at = (first + i).min(self.0.len() - 1);
+                *pick = Pick::new(at as u32, false);
+            }
+            let x = F::pick_x(self.0, &picks[..F::WIDTH]);
+            let y = F::pick_y(self.0, &picks[..F::WIDTH]);
+            let off = y.square().minus(x.square().mul(x)).minus(seven);
+            if !off.is_zero() {
+                let off = off.lanes();
+                let lane = (0..F::WIDTH).find(|lane| reduce(off[*lane]) != [0; 5]);
+                return Some(picks[lane.unwrap_or(0)].at());
+            }
+        }
+        None
     }
 }
 
