@@ -133,8 +133,9 @@ impl<F: Field> Lanes<F> {
         let whole = lanes.next_multiple_of(Self::BLOCK);
         let kept = self.points[lanes / Self::BLOCK * CHAINS..whole / F::WIDTH].to_vec();
         picks.resize(whole, Pick::default());
-        self.add(table, picks, exceptional);
-        exceptional.retain(|lane| *lane < lanes);
+        let mut found = Vec::new();
+        self.add(table, picks, &mut found);
+        exceptional.extend(found.iter().filter(|lane| **lane < lanes));
         for lane in lanes..whole {
             let (x, y) = &kept[lane % Self::BLOCK / F::WIDTH];
             let (x, y) = (x.lane(lane % F::WIDTH), y.lane(lane % F::WIDTH));
@@ -182,14 +183,25 @@ impl<F: Field> Lanes<F> {
 
     #[inline(always)]
     fn add_all(&mut self, addends: &impl Addends<F>, exceptional: &mut Vec<usize>) {
+        #[cfg(test)]
+        super::fault::in_points(&mut self.points);
         let products = self.subtract(addends);
-        let inverses = match invert_all(&products) {
+        #[cfg(test)]
+        {
+            use super::fault::{Place, in_vectors};
+            in_vectors(Place::Difference, &mut self.differences);
+            in_vectors(Place::Product, &mut self.products);
+        }
+        #[cfg_attr(not(test), expect(unused_mut, reason = "a test damages them"))]
+        let mut inverses = match invert_all(&products) {
             Some(inverses) => inverses,
             None => {
                 let products = self.set_aside_zeros(addends.vectors(), exceptional);
                 invert_all(&products).expect("no factor is zero any more")
             }
         };
+        #[cfg(test)]
+        super::fault::in_inverses(&mut inverses);
         self.finish(addends, inverses);
     }
 
@@ -233,18 +245,19 @@ impl<F: Field> Lanes<F> {
         products
     }
 
-    /// The steps of a block's vectors stand side by side, for those of one vector wait for each other.
+    /// The steps of a block's vectors stand side by side, for those of one vector wait for each other; what they
+    /// leave takes the places of what they no longer need.
     #[inline(always)]
     fn finish(&mut self, addends: &impl Addends<F>, mut inverses: [F; CHAINS]) {
         let work = (self.points[..addends.vectors()].chunks_exact_mut(CHAINS))
-            .zip(self.differences.chunks_exact(CHAINS))
-            .zip(self.products.chunks_exact(CHAINS));
-        for (block, ((points, differences), before)) in work.enumerate().rev() {
+            .zip(self.differences.chunks_exact_mut(CHAINS))
+            .zip(self.products.chunks_exact_mut(CHAINS));
+        for (block, ((points, differences), slopes)) in work.enumerate().rev() {
             let first = block * CHAINS;
             if F::WIDTH == 1 {
                 for i in 0..CHAINS {
                     let (x, y) = points[i];
-                    let inverse = inverses[i].mul(before[i]);
+                    let inverse = inverses[i].mul(slopes[i]);
                     inverses[i] = inverses[i].mul(differences[i]);
                     let rise = addends.y(first + i).difference(y);
                     let slope = inverse.mul(rise);
@@ -254,24 +267,22 @@ impl<F: Field> Lanes<F> {
                 }
                 continue;
             }
-            let mut slopes = inverses;
             for i in 0..CHAINS {
-                slopes[i] = inverses[i].mul(before[i]);
+                slopes[i] = inverses[i].mul(slopes[i]);
                 inverses[i] = inverses[i].mul(differences[i]);
             }
             for i in 0..CHAINS {
                 let rise = addends.y(first + i).difference(points[i].1);
                 slopes[i] = slopes[i].mul(rise);
             }
-            let mut sums = inverses;
             for i in 0..CHAINS {
                 let square = slopes[i].square();
-                sums[i] = square.minus_twice_minus(points[i].0, differences[i]);
+                differences[i] = square.minus_twice_minus(points[i].0, differences[i]);
             }
             for i in 0..CHAINS {
                 let (x, y) = points[i];
-                let y = slopes[i].mul(x.difference(sums[i])).minus(y);
-                points[i] = (sums[i], y);
+                points[i].1 = slopes[i].mul(x.difference(differences[i])).minus(y);
+                points[i].0 = differences[i];
             }
         }
     }

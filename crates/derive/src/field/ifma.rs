@@ -49,9 +49,15 @@ impl Field for Ifma {
 
     #[inline(always)]
     fn lanes(&self) -> [Limbs; MAX_WIDTH] {
-        // SAFETY: inside of `run`.
-        let limbs = self.0.map(|limb| unsafe { words(limb) });
-        std::array::from_fn(|lane| limbs.map(|limb| limb[lane]))
+        let mut lanes = [[0; LIMBS]; MAX_WIDTH];
+        for (i, limb) in self.0.iter().enumerate() {
+            // SAFETY: inside of `run`.
+            let words = unsafe { words(*limb) };
+            for (lane, word) in lanes.iter_mut().zip(words) {
+                lane[i] = word;
+            }
+        }
+        lanes
     }
 
     #[inline(always)]
@@ -68,10 +74,14 @@ impl Field for Ifma {
 
     #[inline(always)]
     fn of_lanes(lanes: &[Limbs; MAX_WIDTH]) -> Self {
+        let mut words = [[0; MAX_WIDTH]; LIMBS];
+        for (at, lane) in lanes.iter().enumerate() {
+            for (words, limb) in words.iter_mut().zip(lane) {
+                words[at] = *limb;
+            }
+        }
         // SAFETY: inside of `run`.
-        Self(std::array::from_fn(|i| unsafe {
-            of_words(&lanes.map(|limbs| limbs[i]))
-        }))
+        Self(unsafe { words.each_ref().map(|words| of_words(words)) })
     }
 
     /// Weak limbs have 52 bits, so there are two ways to write zero.

@@ -62,14 +62,14 @@ impl Columns for Tweaks<'_> {
                 *word |= u64::from(index) << 24;
             }
             let mut inner = columns(&self.hmac.inner);
-            compress(constants, &mut inner, &mut block);
+            compress(constants, &mut inner, &block);
 
             let mut block = columns(&[0; 16]);
             block[..8].copy_from_slice(&inner);
             block[8] = Column([1 << 63; LANES]);
             block[15] = Column([8 * (128 + 64); LANES]);
             let mut outer = columns(&self.hmac.outer);
-            compress(constants, &mut outer, &mut block);
+            compress(constants, &mut outer, &block);
 
             for (lane, tweak) in (0..LANES).rev().zip(tweaks) {
                 for (bytes, column) in tweak.chunks_exact_mut(8).zip(&outer) {

@@ -40,7 +40,7 @@ impl Columns for Payloads<'_> {
             }
             block[15] = Column([8 * 33; LANES]);
             let mut sha = SHA2.start32.map(|word| Column([word; LANES]));
-            compress(&SHA2.rounds32, &mut sha, &mut block);
+            compress(&SHA2.rounds32, &mut sha, &block);
 
             let mut block = [Column([0; LANES]); 16];
             for lane in 0..LANES {

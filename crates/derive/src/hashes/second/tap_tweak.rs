@@ -53,7 +53,7 @@ impl Columns for Tweaks<'_> {
             block[8] = Column([0x80 << 24; LANES]);
             block[15] = Column([8 * (64 + 32); LANES]);
             let mut state = self.tap_tweak.state.map(|word| Column([word; LANES]));
-            compress(&SHA2.rounds32, &mut state, &mut block);
+            compress(&SHA2.rounds32, &mut state, &block);
             for (lane, tweak) in (0..LANES).rev().zip(out) {
                 for (bytes, column) in tweak.chunks_exact_mut(4).zip(&state) {
                     bytes.copy_from_slice(&column.0[lane].to_be_bytes());

@@ -84,7 +84,12 @@ fn points_that_are_equal_or_opposite_are_added_all_the_same() {
     check(&[same(77), opposite(77)], digits);
     check(&[same(5), opposite(5), same(6), opposite(6)], digits);
     let (_, offset) = combs()[0].distinct_points();
-    let starts = (0..64).map(|at| (offset + Scalar::from(at), at.wrapping_mul(0x1234_5678_9abc_def0)));
+    let starts = (0..64_u64).map(|at| {
+        (
+            offset + Scalar::from(at),
+            at.wrapping_mul(0x1234_5678_9abc_def0),
+        )
+    });
     let starts: Vec<_> = starts.collect();
     check(&starts, digits);
     let negated: Vec<_> = starts.iter().map(|(log, v)| (-*log, *v)).collect();
