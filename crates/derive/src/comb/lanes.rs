@@ -316,17 +316,15 @@ impl<F: Field> Lanes<F> {
 /// As vectors hold them, in their order; as many as whole vectors have.
 #[inline(always)]
 pub(crate) fn vectors_of<F: Field>(points: &[[Limbs; 2]]) -> Vec<(F, F)> {
-    let vectors = points.chunks_exact(F::WIDTH).map(|points| {
-        let coordinates = [0, 1].map(|which| {
-            let mut lanes = [[0; 5]; MAX_WIDTH];
-            for (lane, point) in lanes.iter_mut().zip(points) {
-                *lane = point[which];
-            }
-            F::of_lanes(&lanes)
-        });
-        (coordinates[0], coordinates[1])
-    });
-    vectors.collect()
+    let mut vectors = Vec::with_capacity(points.len() / F::WIDTH);
+    let (mut xs, mut ys) = ([[0; 5]; MAX_WIDTH], [[0; 5]; MAX_WIDTH]);
+    for points in points.chunks_exact(F::WIDTH) {
+        for (lane, [x, y]) in points.iter().enumerate() {
+            (xs[lane], ys[lane]) = (*x, *y);
+        }
+        vectors.push((F::of_lanes(&xs), F::of_lanes(&ys)));
+    }
+    vectors
 }
 
 /// Brings points into the nearest cache: their loads wait for nothing, unlike those of the arithmetic, which

@@ -13,6 +13,9 @@ impl Digits {
     /// Narrower ones leave no whole vector of buckets; wider ones more buckets than a batch has points.
     pub(super) const WIDTHS: std::ops::RangeInclusive<usize> = 4..=12;
 
+    /// Buckets of a place, of whatever width.
+    pub(super) const STARTS_MAX: usize = 1 << (*Self::WIDTHS.end() - 1);
+
     pub(super) fn of_bits(bits: usize) -> Self {
         assert!(Self::WIDTHS.contains(&bits), "digits of {bits} bits");
         Self { bits }

@@ -165,12 +165,13 @@ fn points_of_the_curve(
     first_index: u32,
     points: &Points,
 ) -> Result<Vec<Affine>, VerifyError> {
-    let points: Vec<_> = (points.xs.iter().zip(&points.ys))
-        .map(|(x, y)| Affine {
-            x: from_bytes(x),
-            y: from_bytes(y),
-        })
-        .collect();
+    let coordinates = points.xs.iter().zip(&points.ys);
+    // The sum has points of its own to add.
+    let mut points = Vec::with_capacity(coordinates.len() + Digits::STARTS_MAX);
+    points.extend(coordinates.map(|(x, y)| Affine {
+        x: from_bytes(x),
+        y: from_bytes(y),
+    }));
     let beyond = points
         .iter()
         .position(|point| !is_canonical(&point.x) || !is_canonical(&point.y));

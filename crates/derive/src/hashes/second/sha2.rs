@@ -9,12 +9,13 @@ macro_rules! compression {
             use super::super::{Column, LANES, sixteen_times};
 
             /// Leaves the next state. All rounds of one key are one body of the loop, so that its state and its
-            /// sixteen words stay in registers.
+            /// sixteen words stay in registers; `words` gives word T of a lane, and where it is a constant, the
+            /// compiler can know.
             #[inline(always)]
             pub(in super::super) fn compress(
                 constants: &[$word; $rounds],
                 state: &mut [Column<$word>; 8],
-                words: &[Column<$word>; 16],
+                words: impl Fn(usize, usize) -> $word,
             ) {
                 let constants = constants.as_chunks::<16>().0;
                 let [a, b, c, d, e, f, g, h] = state;
@@ -24,7 +25,7 @@ macro_rules! compression {
                         [h.0[lane], g.0[lane], f.0[lane], e.0[lane]],
                     ];
                     let mut w = [0; 16];
-                    sixteen_times!(T { w[T] = words[T].0[lane]; });
+                    sixteen_times!(T { w[T] = words(T, lane); });
                     halves = sixteen_rounds(&constants[0], halves, &w);
                     $(
                         w = expand(w);
