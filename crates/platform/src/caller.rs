@@ -53,6 +53,8 @@ scopes! {
     DepositsWrite = "deposits:write",
     LedgerRead = "ledger:read",
     EventsRead = "events:read",
+    WebhooksRead = "webhooks:read",
+    WebhooksWrite = "webhooks:write",
     AuditRead = "audit:read",
     KeysWrite = "keys:write",
     Admin = "admin",

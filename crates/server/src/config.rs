@@ -4,8 +4,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
+use coffer_platform::Outbound;
+use coffer_platform::outbound::{Cidr, PortRange};
 use serde::Deserialize;
 
 /// Where `coffer serve` listens and its client commands connect unless told otherwise.
@@ -40,15 +43,18 @@ pub struct Config {
     pub signer: SignerConfig,
     pub rate_limit: RateLimitConfig,
     pub log: LogConfig,
+    pub webhooks: WebhooksConfig,
 }
 
-/// What this process does. `api` answers HTTP; `worker` works on batches and pools; `watcher` follows the chains.
+/// What this process does. `api` answers HTTP; `worker` works on batches and pools; `watcher` follows the chains;
+/// `notifier` delivers events to webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Api,
     Worker,
     Watcher,
+    Notifier,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -84,7 +90,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
-            roles: vec![Role::Api, Role::Worker, Role::Watcher],
+            roles: vec![Role::Api, Role::Worker, Role::Watcher, Role::Notifier],
             max_body_bytes: 4 << 20,
             max_upload_bytes: 1 << 30,
             max_headers: 64,
@@ -140,7 +146,7 @@ impl ServerConfig {
             (
                 !self.roles.is_empty(),
                 "server.roles",
-                "a list of api, worker and watcher",
+                "a list of api, worker, watcher and notifier",
             ),
         ];
         match rules.iter().find(|(holds, ..)| !holds) {
@@ -185,6 +191,48 @@ impl Default for RateLimitConfig {
             failures_per_minute: 60,
         }
     }
+}
+
+/// What webhooks may reach. Public addresses over https on the ports of web servers, unless told otherwise.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhooksConfig {
+    /// Networks that may be called although they are not public: `["10.2.0.0/16"]`.
+    #[serde(deserialize_with = "parsed_list")]
+    pub allow: Vec<Cidr>,
+    /// Whether plain `http://` may be called.
+    pub http: bool,
+    /// Ports and ranges, `["443", "8000-8999"]`, instead of 80, 443, 8080 and 8443.
+    #[serde(deserialize_with = "parsed_list")]
+    pub ports: Vec<PortRange>,
+}
+
+impl WebhooksConfig {
+    pub(crate) fn outbound(&self) -> Outbound {
+        let default = Outbound::default();
+        Outbound {
+            allow: self.allow.clone(),
+            http: self.http,
+            ports: if self.ports.is_empty() {
+                default.ports
+            } else {
+                self.ports.clone()
+            },
+            resolver: default.resolver,
+        }
+    }
+}
+
+fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parsed = texts.iter().map(|text| text.parse());
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(serde::de::Error::custom)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -272,6 +320,8 @@ mod tests {
             "server.max_header_bytes",
         );
         check("[server]\nroles = [\"miner\"]", "miner");
+        check("[webhooks]\nallow = [\"10.0.0.1/8\"]", "10.0.0.1/8");
+        check("[webhooks]\nports = [\"http\"]", "http");
         check(
             "[server]\nevents_interval_ms = 0",
             "server.events_interval_ms",

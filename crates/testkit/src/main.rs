@@ -39,6 +39,8 @@ enum Job {
     BenchLedger(LedgerArgs),
     /// Single calls: a wallet from the pool, an address, beside a server that does nothing.
     BenchApi(ApiArgs),
+    /// Events delivered to a receiver on this host, beside a bare HTTP client.
+    BenchWebhooks(WebhookArgs),
     /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
     BenchWatched(WatchedArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
@@ -140,6 +142,18 @@ struct ApiArgs {
 }
 
 #[derive(clap::Args)]
+struct WebhookArgs {
+    #[arg(long, default_value_t = 100_000)]
+    events: u32,
+    /// A PostgreSQL server to make a database on; SQLite without it.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct WatchedArgs {
     #[arg(long, default_value_t = 10_000_000)]
     addresses: u32,
@@ -171,6 +185,7 @@ async fn main() -> ExitCode {
         Job::Simulate(args) => simulate_job::run(&args),
         Job::BenchLedger(args) => bench_ledger(args).await,
         Job::BenchApi(args) => bench_api(cli.bin_dir, args).await,
+        Job::BenchWebhooks(args) => bench_webhooks(cli.bin_dir, args).await,
         Job::BenchWatched(args) => bench_watched(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
@@ -303,6 +318,16 @@ async fn bench_api(bin_dir: Option<PathBuf>, args: ApiArgs) -> Result<()> {
         server_url: args.database_url,
     };
     print_figures(bench::api(&options).await?, args.json);
+    Ok(())
+}
+
+async fn bench_webhooks(bin_dir: Option<PathBuf>, args: WebhookArgs) -> Result<()> {
+    let options = bench::WebhookOptions {
+        programs: programs(bin_dir)?,
+        events: args.events,
+        server_url: args.database_url,
+    };
+    print_figures(bench::webhooks(&options).await?, args.json);
     Ok(())
 }
 

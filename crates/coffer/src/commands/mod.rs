@@ -19,6 +19,7 @@ mod pool;
 mod reconcile;
 mod vault;
 mod wallet;
+mod webhook;
 
 use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
@@ -112,6 +113,7 @@ impl Session {
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Ledger(command) => ledger::run(self, command).await,
             Command::Events(command) => events::run(self, command).await,
+            Command::Webhook(command) => webhook::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {

@@ -20,6 +20,7 @@ mod refusal;
 mod service;
 mod vaults;
 mod wallets;
+mod webhooks;
 
 use crate::access::Routes;
 
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Routes {
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);
     let routes = ledger::routes(routes);
+    let routes = webhooks::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }

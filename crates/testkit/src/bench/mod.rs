@@ -11,6 +11,7 @@ mod insert;
 mod kill;
 mod ledger;
 mod watched;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 pub use api::{ApiOptions, api};
 pub use kill::killed;
 pub use watched::watched;
+pub use webhooks::{WebhookOptions, webhooks};
 
 use crate::Engine;
 use crate::crash::Input;
