@@ -225,6 +225,7 @@ fn decrypt(
 /// Counts and logs a refusal. The object's content is not logged.
 pub(crate) fn refused(object: String) -> Error {
     metrics::counter!("coffer_seal_failures_total").increment(1);
+    crate::alarms::note(&object);
     tracing::error!(
         object,
         alarm = "integrity",

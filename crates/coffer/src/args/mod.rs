@@ -2,6 +2,7 @@
 
 mod batch;
 mod deposit;
+mod events;
 mod ledger;
 mod local;
 mod network;
@@ -21,12 +22,13 @@ pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+pub(crate) use self::events::{EventFilterArgs, EventsCommand, ReplayArgs, TailArgs};
 pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::network::{AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand};
 pub(crate) use self::objects::{
-    AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
-    WalletShowArgs,
+    AddressCommand, AssignArgs, AuditCommand, CheckProofArgs, KeyCommand, ListArgs, VerifyArgs,
+    WalletCommand, WalletShowArgs,
 };
 pub(crate) use self::page::PageArgs;
 pub(crate) use self::reconcile::{ReconcileCommand, ReconcileListArgs};
@@ -113,6 +115,9 @@ pub(crate) enum Command {
     /// The double-entry ledger: accounts, entries, balances at any moment, and its proof.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// What other systems are told: follow it, or print what was.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Events sent to your URLs, signed; and a receiver to try them with.
     #[command(subcommand)]
     Webhook(WebhookCommand),
