@@ -66,7 +66,7 @@ impl Trap {
     }
 
     /// Connections are accepted in the order in which they came: the first one is this test's own.
-    async fn is_empty(self) -> bool {
+    async fn stayed_empty(self) -> bool {
         let port = self.0.local_addr().expect("bound").port();
         let mut own = TcpStream::connect(("127.0.0.1", port))
             .await
@@ -131,7 +131,7 @@ async fn no_trick_of_a_url_reaches_a_forbidden_address() {
             assert!(refused, "{url}: {error}");
         }
     }
-    assert!(trap.is_empty().await);
+    assert!(trap.stayed_empty().await);
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn schemes_user_names_zones_and_odd_texts_are_refused() {
     ] {
         assert!(client.target(&url).is_err(), "{url}");
     }
-    assert!(trap.is_empty().await);
+    assert!(trap.stayed_empty().await);
 }
 
 #[test]
@@ -210,7 +210,7 @@ async fn a_name_is_refused_when_one_of_its_addresses_is() {
         call(&client, &url, 10).await,
         Err("no_such_host".to_owned())
     );
-    assert!(trap.is_empty().await);
+    assert!(trap.stayed_empty().await);
 }
 
 /// Answers one request on each connection with `answer`, and counts nothing.
@@ -265,7 +265,7 @@ async fn a_redirect_is_an_answer_and_not_followed() {
         call(&client, &url, 10).await.expect("an answer").status,
         307
     );
-    assert!(trap.is_empty().await);
+    assert!(trap.stayed_empty().await);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use coffer_domain::webhook::WebhookState;
 use coffer_store::organizations;
 use coffer_store::webhooks::WebhookRow;
 use coffer_store::{webhook_deliveries, webhook_progress};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::deliver::{Delivery, Ended};
@@ -22,6 +22,9 @@ use crate::{Error, Platform, clock};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A webhook that could not be delivered for a reason of ours is taken up again after this time.
 const AFTER_FAILURE_MS: i64 = 5_000;
+
+/// A webhook that was delivered, and why that ended.
+type Outcome = (WebhookRow, Result<Ended, Error>);
 
 /// A webhook in this process's hands.
 struct Running {
@@ -35,7 +38,7 @@ struct Notifier {
     /// Of this run of this process.
     owner: [u8; 16],
     running: HashMap<WebhookId, Running>,
-    tasks: JoinSet<(WebhookRow, Result<Ended, Error>)>,
+    tasks: JoinSet<Outcome>,
     count: Arc<AtomicUsize>,
     not_before_ms: HashMap<WebhookId, i64>,
 }
@@ -115,18 +118,16 @@ impl Platform {
         let id = row.webhook.id;
         let progress = self.progress_row(tx, id).await?;
         let open = super::rows::open_events(&progress)?.len();
-        let gauge = |name: &'static str, value: f64| {
-            metrics::gauge!(name, "webhook" => id.to_string()).set(value);
-        };
+        let webhook = id.to_string();
         let disabled = row.webhook.state != WebhookState::Enabled;
         let failing = progress.failing_since_ms.is_some() && !disabled;
-        gauge("coffer_webhook_disabled", f64::from(u8::from(disabled)));
-        gauge("coffer_webhook_failing", f64::from(u8::from(failing)));
-        gauge(
-            "coffer_webhook_lag_events",
-            float(head.saturating_sub(progress.told_to)),
-        );
-        gauge("coffer_webhook_open_events", float(open as u64));
+        let lag = head.saturating_sub(progress.told_to);
+        metrics::gauge!("coffer_webhook_disabled", "webhook" => webhook.clone())
+            .set(float(u64::from(disabled)));
+        metrics::gauge!("coffer_webhook_failing", "webhook" => webhook.clone())
+            .set(float(u64::from(failing)));
+        metrics::gauge!("coffer_webhook_lag_events", "webhook" => webhook.clone()).set(float(lag));
+        metrics::gauge!("coffer_webhook_open_events", "webhook" => webhook).set(float(open as u64));
         Ok(())
     }
 }
@@ -217,10 +218,7 @@ impl Notifier {
         self.not_before_ms.insert(row.webhook.id, until);
     }
 
-    async fn ended(
-        &mut self,
-        ended: Result<(Id, (WebhookRow, Result<Ended, Error>)), tokio::task::JoinError>,
-    ) {
+    async fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>) {
         self.count.fetch_sub(1, Ordering::Relaxed);
         let (task, outcome) = match ended {
             Ok((task, outcome)) => (task, Some(outcome)),
