@@ -9,12 +9,20 @@
 //! client and connects again, with a back-off of its own.
 //! Each broker is one room beside `nats` behind a feature of its name. Credentials are read from files, at each connect.
 
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+mod credentials;
 mod error;
 mod message;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+mod put_back;
 mod settings;
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 
 pub use error::BrokerError;
 pub use message::{Header, IncomingMessage, OutgoingMessage, Token};
