@@ -11,10 +11,13 @@
 
 mod error;
 mod message;
-mod settings;
-
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(any(feature = "nats", feature = "rabbitmq"))]
+mod order;
+#[cfg(any(feature = "nats", feature = "rabbitmq", feature = "kafka"))]
+mod secret;
+mod settings;
 
 pub use error::BrokerError;
 pub use message::{Header, IncomingMessage, OutgoingMessage, Token};
