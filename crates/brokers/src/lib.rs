@@ -9,12 +9,14 @@
 //! client and connects again, with a back-off of its own.
 //! Each broker is one room beside `nats` behind a feature of its name. Credentials are read from files, at each connect.
 
-#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
-mod credentials;
 mod error;
 mod message;
+#[cfg(feature = "nats")]
+mod order;
 #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
 mod put_back;
+#[cfg(any(feature = "nats", feature = "rabbitmq", feature = "kafka"))]
+mod secret;
 mod settings;
 
 #[cfg(feature = "kafka")]

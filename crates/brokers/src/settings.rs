@@ -34,7 +34,7 @@ pub struct NatsSink {
     pub credentials_file: Option<PathBuf>,
     /// One line, `user:password`.
     pub user_file: Option<PathBuf>,
-    /// PEM; unset: the public authorities are not trusted either.
+    /// Authorities to trust, PEM; unset: those of the system.
     pub ca_file: Option<PathBuf>,
     /// The stream that holds the subjects `<prefix>.>`.
     pub stream: String,

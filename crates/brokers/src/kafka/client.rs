@@ -8,7 +8,7 @@ use rdkafka::client::Client as Handle;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::{BrokerError, credentials};
+use crate::{BrokerError, secret};
 
 /// For each question to the broker.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -43,7 +43,7 @@ pub(super) fn is_topic(text: &str) -> bool {
 }
 
 /// What every client of ours is told.
-pub(super) async fn config(
+pub(super) fn config(
     servers: &[String],
     user_file: Option<&Path>,
 ) -> Result<ClientConfig, BrokerError> {
@@ -57,12 +57,12 @@ pub(super) async fn config(
         .set("allow.auto.create.topics", "false");
     config.set_log_level(RDKafkaLogLevel::Warning);
     if let Some(path) = user_file {
-        let (user, password) = credentials::user(path).await?;
+        let (user, password) = secret::read_user(path)?;
         config
             .set("security.protocol", "SASL_PLAINTEXT")
             .set("sasl.mechanism", "PLAIN")
             .set("sasl.username", user)
-            .set("sasl.password", password);
+            .set("sasl.password", password.as_str());
     }
     Ok(config)
 }

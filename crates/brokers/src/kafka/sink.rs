@@ -25,7 +25,7 @@ pub(super) struct KafkaSink {
 
 impl KafkaSink {
     pub(super) async fn connect(settings: &crate::KafkaSink) -> Result<Self, BrokerError> {
-        let base = client::config(&settings.servers, settings.user_file.as_deref()).await?;
+        let base = client::config(&settings.servers, settings.user_file.as_deref())?;
         let producer = Client::new(producer(base.clone(), settings.confirm_timeout_ms)?);
         let sink = Self {
             producer,

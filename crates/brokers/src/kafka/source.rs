@@ -57,7 +57,7 @@ pub(super) struct KafkaSource {
 
 impl KafkaSource {
     pub(super) async fn connect(settings: &crate::KafkaSource) -> Result<Self, BrokerError> {
-        let base = client::config(&settings.servers, settings.user_file.as_deref()).await?;
+        let base = client::config(&settings.servers, settings.user_file.as_deref())?;
         let mut config = base.clone();
         config
             .set("group.id", &settings.group)

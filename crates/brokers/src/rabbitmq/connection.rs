@@ -7,7 +7,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::uri::{AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 
-use crate::{BrokerError, credentials};
+use crate::{BrokerError, secret};
 
 /// For the whole of a connection's set-up, and for each question to the broker after it.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -55,12 +55,18 @@ impl Endpoint {
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, BrokerError> {
         let mut uri = self.uri.clone();
         if let Some(path) = &self.user_file {
-            let (username, password) = credentials::user(path).await?;
-            uri.authority.userinfo = AMQPUserInfo { username, password };
+            let (username, password) = secret::read_user(path)?;
+            uri.authority.userinfo = AMQPUserInfo {
+                username,
+                password: password.as_str().to_owned(),
+            };
         }
         let mut tls = lapin::tcp::OwnedTLSConfig::default();
         if let Some(path) = &self.ca_file {
-            tls.cert_chain = Some(credentials::read("ca_file", path).await?);
+            let read = std::fs::read_to_string(path).map_err(|error| {
+                BrokerError::Settings(format!("ca_file: cannot read {}: {error}", path.display()))
+            })?;
+            tls.cert_chain = Some(read);
         }
         // Nothing is repaired behind our back: what was unconfirmed would be lost or turned round.
         let properties = ConnectionProperties::default()
