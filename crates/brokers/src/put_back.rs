@@ -61,3 +61,43 @@ impl PutBack {
         self.waiting.retain(|_, message| keep(message));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::Token;
+
+    fn message(number: u64) -> IncomingMessage {
+        IncomingMessage {
+            subject: String::new(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            reply_to: None,
+            deliveries: 1,
+            token: Token::Number(number),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_comes_again_when_its_time_has_come_and_not_before() {
+        let mut put_back = PutBack::default();
+        put_back.add(&message(1), Duration::from_secs(60));
+        put_back.add(&message(2), Duration::from_secs(5));
+        assert_eq!(put_back.due(9), []);
+        assert!(put_back.next().now_or_never().is_none());
+
+        let start = Instant::now();
+        let first = put_back.next().await;
+        assert_eq!((first.token, first.deliveries), (Token::Number(2), 2));
+        assert_eq!(start.elapsed().as_secs(), 5);
+
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let rest = put_back.due(9);
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0].token, Token::Number(1));
+        assert_eq!(put_back.due(9), []);
+    }
+}

@@ -88,7 +88,9 @@ impl KafkaSink {
         match report {
             Ok(Ok(Ok(_))) => Ok(()),
             Ok(Ok(Err((error, _)))) => Err(self.failed(&message.id, &error)),
-            Ok(Err(_)) => Err(BrokerError::Unavailable("the producer has ended".to_owned())),
+            Ok(Err(_)) => Err(BrokerError::Unavailable(
+                "the producer has ended".to_owned(),
+            )),
             Err(_) => Err(BrokerError::Unavailable(format!(
                 "no delivery report about {}",
                 message.id
@@ -155,7 +157,10 @@ async fn create(base: &ClientConfig, settings: &crate::KafkaSink) -> Result<(), 
             // Another process was faster.
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) => {
-                return Err(client::by_code(code, format!("cannot make the topic {topic}: {code}")));
+                return Err(client::by_code(
+                    code,
+                    format!("cannot make the topic {topic}: {code}"),
+                ));
             }
         }
     }

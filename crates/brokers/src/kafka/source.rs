@@ -192,12 +192,18 @@ impl KafkaSource {
         message: &IncomingMessage,
         body: Bytes,
     ) -> Result<(), BrokerError> {
-        let Some(topic) = message.reply_to.as_deref().filter(|to| client::is_topic(to)) else {
+        let Some(topic) = message
+            .reply_to
+            .as_deref()
+            .filter(|to| client::is_topic(to))
+        else {
             return Ok(());
         };
         let producer = match &self.replies {
             Some(producer) => producer,
-            None => self.replies.insert(Client::new(replies(self.base.clone())?)),
+            None => self
+                .replies
+                .insert(Client::new(replies(self.base.clone())?)),
         };
         let mut headers = OwnedHeaders::new().insert(message::Header {
             key: "content-type",

@@ -32,7 +32,9 @@ impl Endpoint {
         let settings = |why: &str| BrokerError::Settings(format!("url: {why}"));
         // Not repeated in the message: it may hold a password.
         if url.contains('@') {
-            return Err(settings("it may hold no user or password, name a user_file"));
+            return Err(settings(
+                "it may hold no user or password, name a user_file",
+            ));
         }
         let mut uri: AMQPUri = url
             .parse()

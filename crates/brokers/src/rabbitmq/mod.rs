@@ -10,8 +10,6 @@
 mod connection;
 mod sink;
 mod source;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
@@ -24,7 +22,11 @@ use crate::{
 use connection::Endpoint;
 
 pub(crate) fn sink(settings: RabbitmqSink) -> Result<Arc<dyn SinkConnector>, BrokerError> {
-    let endpoint = Endpoint::try_new(&settings.url, settings.user_file.clone(), settings.ca_file.clone())?;
+    let endpoint = Endpoint::try_new(
+        &settings.url,
+        settings.user_file.clone(),
+        settings.ca_file.clone(),
+    )?;
     connection::name("exchange", &settings.exchange)?;
     if let Some(queue) = &settings.queue {
         connection::name("queue", queue)?;
@@ -33,7 +35,11 @@ pub(crate) fn sink(settings: RabbitmqSink) -> Result<Arc<dyn SinkConnector>, Bro
 }
 
 pub(crate) fn source(settings: RabbitmqSource) -> Result<Arc<dyn SourceConnector>, BrokerError> {
-    let endpoint = Endpoint::try_new(&settings.url, settings.user_file.clone(), settings.ca_file.clone())?;
+    let endpoint = Endpoint::try_new(
+        &settings.url,
+        settings.user_file.clone(),
+        settings.ca_file.clone(),
+    )?;
     connection::name("queue", &settings.queue)?;
     Ok(Arc::new(SourceDoor { endpoint, settings }))
 }

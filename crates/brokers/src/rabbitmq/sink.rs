@@ -73,9 +73,11 @@ impl RabbitmqSink {
         let queue = short("queue", queue)?;
         let (options, arguments) = match settings.create {
             true => (QueueDeclareOptions::durable(), quorum_queue(None)),
-            false => (QueueDeclareOptions::passive(), nothing()),
+            false => (QueueDeclareOptions::default().passive(), nothing()),
         };
-        let declared = self.channel.queue_declare(queue.clone(), options, arguments);
+        let declared = self
+            .channel
+            .queue_declare(queue.clone(), options, arguments);
         answer("the queue", declared).await?;
         if settings.create {
             let bound = self.channel.queue_bind(
@@ -99,7 +101,7 @@ impl RabbitmqSink {
             .with_content_type(OutgoingMessage::CONTENT_TYPE.into())
             .with_delivery_mode(PERSISTENT)
             .with_message_id(short("the event's id", &message.id)?)
-            .with_kind(short("the event's type", &message.kind)?)
+            .with_type(short("the event's type", &message.kind)?)
             .with_app_id("coffer".into());
         // Unroutable is an error: see `confirmed`.
         let options = BasicPublishOptions {

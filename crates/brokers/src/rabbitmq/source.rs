@@ -4,9 +4,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, Consumer};
 
@@ -75,7 +73,11 @@ impl RabbitmqSource {
         Ok(messages)
     }
 
-    async fn reply_to(&mut self, message: &IncomingMessage, body: Bytes) -> Result<(), BrokerError> {
+    async fn reply_to(
+        &mut self,
+        message: &IncomingMessage,
+        body: Bytes,
+    ) -> Result<(), BrokerError> {
         let Some(queue) = &message.reply_to else {
             return Ok(());
         };
@@ -95,13 +97,10 @@ impl RabbitmqSource {
 }
 
 /// Makes the queue and the one behind it, or checks that the queue is there.
-async fn declare(
-    channel: &Channel,
-    settings: &crate::RabbitmqSource,
-) -> Result<(), BrokerError> {
+async fn declare(channel: &Channel, settings: &crate::RabbitmqSource) -> Result<(), BrokerError> {
     let queue = short("queue", &settings.queue)?;
     if !settings.create {
-        let options = QueueDeclareOptions::passive();
+        let options = QueueDeclareOptions::default().passive();
         let declared = channel.queue_declare(queue, options, FieldTable::default());
         return answer("the queue", declared).await.map(|_| ());
     }
@@ -180,7 +179,9 @@ impl Source for RabbitmqSource {
     ) -> BoxFuture<'a, Result<(), BrokerError>> {
         async move {
             let Token::Tag(tag) = message.token else {
-                return Err(BrokerError::Settings("not a message of this source".to_owned()));
+                return Err(BrokerError::Settings(
+                    "not a message of this source".to_owned(),
+                ));
             };
             let acknowledge = self.channel.basic_ack(tag, BasicAckOptions::default());
             answer("an acknowledgement", acknowledge).await
