@@ -7,6 +7,7 @@
 //! seconds on a fresh machine; whatever is heavy is done by running other programs. What it starts
 //! it also stops, however it ends itself: see `process::Guarded`.
 
+mod brokers;
 mod chain;
 mod check;
 mod debian;
@@ -14,10 +15,12 @@ mod demo;
 mod postgres;
 mod process;
 mod promtool;
+mod rabbitmq;
 mod repo;
 mod test;
 mod testkit;
 mod tidy;
+mod wheel;
 
 use std::process::ExitCode;
 

@@ -7,8 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::{debian, process};
 
-const HOW: &str =
-    "RabbitMQ's server is not installed. Run: sudo apt-get install -y rabbitmq-server\n\
+const HOW: &str = "RabbitMQ's server is not installed. Run: sudo apt-get install -y rabbitmq-server\n\
                    (and, if it shall not run as a service: sudo systemctl disable --now rabbitmq-server)";
 
 /// Debian's own place. The program of the same name on `PATH` insists on the user `rabbitmq` and its folders.

