@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
 use crate::freshness::{Versioned, check_complete};
 use crate::seal::SealKeys;
 use crate::transaction::{reread, transact};
@@ -202,6 +203,7 @@ impl Platform {
                 object: id.to_string(),
                 changes: Changes::version(id, row.version),
                 data: (),
+                events: Outgoing::none(),
             };
             rows::update(tx, &self.0.seals.seal(row), expected).await?;
             append(tx, &self.0.seals, entry).await?;
@@ -238,6 +240,7 @@ pub(crate) async fn insert(
             scopes: &row.scopes,
             expires_at: row.expires_at_ms,
         },
+        events: Outgoing::none(),
     };
     append(tx, seals, entry).await?;
     Ok(())
