@@ -5,6 +5,7 @@
 //! says what to do. Not here: clusters of several nodes.
 
 mod kafka;
+mod nats;
 mod process;
 mod rabbitmq;
 
@@ -34,6 +35,17 @@ pub struct BrokerServer {
 }
 
 impl BrokerServer {
+    /// NATS with `JetStream`.
+    ///
+    /// # Errors
+    /// When it does not start; the end of its log is in the message.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub async fn nats() -> Result<Self> {
+        Self::start(Box::new(nats::Nats::prepare()?)).await
+    }
+
     /// RabbitMQ with its user `guest`; some five seconds.
     ///
     /// # Errors
