@@ -94,7 +94,7 @@ pub struct RabbitmqSource {
     pub user_file: Option<PathBuf>,
     pub ca_file: Option<PathBuf>,
     pub queue: String,
-    /// Make the queue as a quorum queue where it is missing, and `<queue>.dead-letters` for what the broker gives up.
+    /// Make it as a quorum queue where it is missing. One of other kind is refused.
     #[serde(default)]
     pub create: bool,
     /// Messages that are handed over before they are settled.

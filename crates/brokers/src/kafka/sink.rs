@@ -83,8 +83,7 @@ impl KafkaSink {
         &self,
         (message, delivery): (&OutgoingMessage, DeliveryFuture),
     ) -> Result<(), BrokerError> {
-        // librdkafka keeps the same limit; this one holds should it not report at all.
-        let report = tokio::time::timeout(self.confirm_within * 2, delivery).await;
+        let report = tokio::time::timeout(self.confirm_within, delivery).await;
         match report {
             Ok(Ok(Ok(_))) => Ok(()),
             Ok(Ok(Err((error, _)))) => Err(self.failed(&message.id, &error)),
@@ -92,8 +91,9 @@ impl KafkaSink {
                 "the producer has ended".to_owned(),
             )),
             Err(_) => Err(BrokerError::Unavailable(format!(
-                "no delivery report about {}",
-                message.id
+                "{} was not confirmed within {} ms",
+                message.id,
+                self.confirm_within.as_millis()
             ))),
         }
     }
@@ -127,11 +127,15 @@ fn producer(mut config: ClientConfig, timeout_ms: u64) -> Result<FutureProducer,
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // After a message that failed none behind it is sent: a later event would overtake it when it is sent again.
+        // After a message that failed none behind it is sent: a later event would overtake it when it is sent again. The
+        // one failure that this does not cover is a message's own time-out, so there is none; `delivered` has one.
         .set("enable.gapless.guarantee", "true")
+        .set("delivery.timeout.ms", "0")
         .set("max.in.flight.requests.per.connection", "5")
-        .set("delivery.timeout.ms", timeout_ms.to_string())
-        .set("request.timeout.ms", timeout_ms.min(10_000).to_string())
+        .set(
+            "request.timeout.ms",
+            timeout_ms.clamp(1_000, 10_000).to_string(),
+        )
         // The same partition for a key as Java's clients choose.
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")

@@ -4,7 +4,8 @@
 //! exchange without a queue is an error and no black hole. Messages about one object go out one after another, each
 //! when its predecessor is confirmed: even a broker that refuses one and takes the next cannot turn them round.
 //! What is received stays unacknowledged at the broker until it is settled, however often it is put back.
-//! Not here: policies, dead-letter queues other than that of a queue made here, and streams.
+//! Not here: policies, dead-letter exchanges, and streams. A quorum queue that was made elsewhere should have a high
+//! `delivery-limit`: each lost connection counts as a return of what was in hand.
 //! Cost: one connection each; at most 1,024 messages unconfirmed, and `prefetch` messages unsettled.
 
 mod connection;

@@ -72,7 +72,7 @@ impl RabbitmqSink {
         };
         let queue = short("queue", queue)?;
         let (options, arguments) = match settings.create {
-            true => (QueueDeclareOptions::durable(), quorum_queue(None)),
+            true => (QueueDeclareOptions::durable(), quorum_queue()),
             false => (QueueDeclareOptions::default().passive(), nothing()),
         };
         let declared = self

@@ -13,8 +13,6 @@ use super::sink::publish_reply;
 use crate::put_back::PutBack;
 use crate::{BrokerError, Header, IncomingMessage, Source, Token};
 
-/// Where a message that the broker itself gave up goes, behind the name of the queue.
-const DEAD_LETTERS: &str = ".dead-letters";
 /// The header in which the property `correlation_id` is handed on.
 const CORRELATION: &str = "correlation_id";
 
@@ -96,23 +94,18 @@ impl RabbitmqSource {
     }
 }
 
-/// Makes the queue and the one behind it, or checks that the queue is there.
+/// Makes the queue, or checks that it is there.
 async fn declare(channel: &Channel, settings: &crate::RabbitmqSource) -> Result<(), BrokerError> {
+    let (options, arguments) = match settings.create {
+        true => (QueueDeclareOptions::durable(), quorum_queue()),
+        false => (
+            QueueDeclareOptions::default().passive(),
+            FieldTable::default(),
+        ),
+    };
     let queue = short("queue", &settings.queue)?;
-    if !settings.create {
-        let options = QueueDeclareOptions::default().passive();
-        let declared = channel.queue_declare(queue, options, FieldTable::default());
-        return answer("the queue", declared).await.map(|_| ());
-    }
-    let dead = format!("{}{DEAD_LETTERS}", settings.queue);
-    for (name, arguments) in [
-        (short("queue", &dead)?, quorum_queue(None)),
-        (queue, quorum_queue(Some(&dead))),
-    ] {
-        let declared = channel.queue_declare(name, QueueDeclareOptions::durable(), arguments);
-        answer("the queue", declared).await?;
-    }
-    Ok(())
+    let declared = channel.queue_declare(queue, options, arguments);
+    answer("the queue", declared).await.map(|_| ())
 }
 
 fn incoming(
