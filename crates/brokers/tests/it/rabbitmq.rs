@@ -162,6 +162,8 @@ async fn nothing_is_lost_when_the_broker_is_killed() {
     let mut broker = broker().await;
     let (address, messages) = (broker.address(), events(3_000, 7));
     let connector = to(&address).connector().expect("good settings");
+    drop(connector.connect().await.expect("the queue is made"));
+    broker.remembers(EVENTS).await.expect("it writes it down");
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let working = tokio::spawn(async move {
         relay(&*connector, &messages, |batch| {
@@ -271,6 +273,7 @@ async fn what_is_not_settled_comes_again_and_what_is_does_not() {
     let (connection, channel) = bare(&address).await;
     submit(&channel, BATCHES, 0..3).await;
     drop((channel, connection));
+    broker.remembers(BATCHES).await.expect("it writes it down");
 
     let mut held = Vec::new();
     while held.len() < 3 {

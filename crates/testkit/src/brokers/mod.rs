@@ -140,6 +140,15 @@ impl BrokerServer {
         Ok(std::fs::remove_dir_all(self.data())?)
     }
 
+    /// Waits until RabbitMQ has written down that it has this quorum queue. Killed in the second or two before it, version 3.10 comes
+    /// back with the queue and without its log, and then the queue never finds a leader.
+    ///
+    /// # Errors
+    /// When it does not within a minute.
+    pub async fn remembers(&self, queue: &str) -> Result<()> {
+        rabbitmq::remembers(&self.data(), queue).await
+    }
+
     /// What the server has printed.
     #[must_use]
     pub fn log(&self) -> String {

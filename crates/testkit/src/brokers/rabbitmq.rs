@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{Program, free_port, program};
 
@@ -22,6 +23,37 @@ impl Rabbitmq {
             names: free_port()?,
         })
     }
+}
+
+const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// See [`super::BrokerServer::remembers`].
+pub(super) async fn remembers(data: &Path, queue: &str) -> Result<()> {
+    let deadline = Instant::now() + WRITTEN_WITHIN;
+    while !is_written(data, queue) {
+        if Instant::now() > deadline {
+            bail!("RabbitMQ does not write down that it has the queue {queue}");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+/// Whether the table of names on the disk, `db/<node>/quorum/<node>/names.dets`, has it.
+fn is_written(data: &Path, queue: &str) -> bool {
+    let inside = |folder: PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.ok()?.path()))
+    };
+    let has = |names: Vec<u8>| {
+        let name = queue.as_bytes();
+        names.windows(name.len()).any(|part| part == name)
+    };
+    inside(data.join("db"))
+        .flat_map(|node| inside(node.join("quorum")))
+        .filter_map(|folder| std::fs::read(folder.join("names.dets")).ok())
+        .any(has)
 }
 
 impl Program for Rabbitmq {
