@@ -111,6 +111,8 @@ ids! {
     LedgerTransactionId = "ltx",
     ReconciliationId = "rec",
     RescanId = "rsc",
+    /// Computed from source, subject and body, so that a message parked twice is one.
+    ParkedMessageId = "prk",
 }
 
 impl VaultId {
