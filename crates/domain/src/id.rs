@@ -98,6 +98,8 @@ ids! {
     WalletId = "wal",
     BatchId = "bat",
     ApiKeyId = "key",
+    /// Computed from organization and sequence number, so that an event told twice has one id.
+    EventId = "evt",
     DrillId = "drl",
     /// A chain as one organization watches it: computed from organization and CAIP-2 name.
     NetworkId = "net",
@@ -113,6 +115,18 @@ ids! {
     RescanId = "rsc",
     /// Computed from source, subject and body, so that a message parked twice is one.
     ParkedMessageId = "prk",
+}
+
+impl EventId {
+    #[must_use]
+    pub fn of(organization: OrganizationId, seq: u64) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"coffer event id v1")
+            .chain_update(organization.as_bytes())
+            .chain_update(seq.to_be_bytes())
+            .finalize();
+        Self::from_digest(&digest.into())
+    }
 }
 
 impl VaultId {

@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
 use crate::freshness::{Versioned, check_complete};
 use crate::seal::SealKeys;
 use crate::transaction::{reread, transact};
@@ -110,9 +111,7 @@ impl Platform {
         };
         let hash: [u8; 32] = Sha256::digest(secret.as_slice()).into();
         let matches: bool = hash.ct_eq(&row.secret_hash).into();
-        let live =
-            row.revoked_at_ms.is_none() && row.expires_at_ms.is_none_or(|end| self.now_ms() < end);
-        if !matches || !live {
+        if !matches || !self.is_live(&row) {
             return Ok(None);
         }
         let scopes = view(&row)?.scopes;
@@ -121,6 +120,33 @@ impl Platform {
             key: row.id,
             scopes,
         }))
+    }
+
+    /// The caller whom a configuration names by an API key's id, since a message brings no secret; `None` when the
+    /// key is unknown, revoked or past its end.
+    pub async fn caller_of_key(&self, id: ApiKeyId) -> Result<Option<Caller>, Error> {
+        let Some(row) = reread!(self.read_key(id))? else {
+            return Ok(None);
+        };
+        if !self.is_live(&row) {
+            return Ok(None);
+        }
+        let scopes = view(&row)?.scopes;
+        Ok(Some(Caller {
+            organization: row.organization,
+            key: row.id,
+            scopes,
+        }))
+    }
+
+    /// Whose key it is, whether or not it still counts.
+    pub async fn owner_of_key(&self, id: ApiKeyId) -> Result<Option<OrganizationId>, Error> {
+        let row = reread!(self.read_key(id))?;
+        Ok(row.map(|row| row.organization))
+    }
+
+    fn is_live(&self, row: &ApiKeyRow) -> bool {
+        row.revoked_at_ms.is_none() && row.expires_at_ms.is_none_or(|end| self.now_ms() < end)
     }
 
     async fn read_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRow>, Error> {
@@ -202,6 +228,7 @@ impl Platform {
                 object: id.to_string(),
                 changes: Changes::version(id, row.version),
                 data: (),
+                events: Outgoing::none(),
             };
             rows::update(tx, &self.0.seals.seal(row), expected).await?;
             append(tx, &self.0.seals, entry).await?;
@@ -238,6 +265,7 @@ pub(crate) async fn insert(
             scopes: &row.scopes,
             expires_at: row.expires_at_ms,
         },
+        events: Outgoing::none(),
     };
     append(tx, seals, entry).await?;
     Ok(())

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use coffer_domain::event::EventType;
 use coffer_domain::id::{DrillId, OrganizationId};
 use coffer_domain::vault::{Gate, Vault, VaultState};
 use coffer_signing::{DrillChallenge, DrillProof, SignedDescriptor, Signer};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{Outgoing, VaultEventV1};
 use crate::seal::{Fields, SealKeys, Sealable};
 use crate::vaults::{
     AccountKeys, Derivation, challenge, created, describe, expected_payloads, judge, vault_row,
@@ -242,6 +244,7 @@ async fn write(tx: &mut Tx, seals: &SealKeys, file: &File) -> Result<(), Error> 
         object: id.to_string(),
         changes: Changes::default(),
         data: serde_json::json!({ "name": organization.name }),
+        events: Outgoing::none(),
     };
     append(tx, seals, founded).await?;
     append(tx, seals, created(&row.vault, "init")).await?;
@@ -260,6 +263,11 @@ async fn write(tx: &mut Tx, seals: &SealKeys, file: &File) -> Result<(), Error> 
         object: vault.id.to_string(),
         changes: Changes::version(vault.id, vault.version),
         data: serde_json::json!({ "drill": file.drill_id }),
+        events: Outgoing::one(
+            EventType::VaultDrilled,
+            vault.id,
+            &VaultEventV1::from(vault),
+        ),
     };
     append(tx, seals, drilled).await?;
     api_keys::insert(tx, seals, key, "init").await

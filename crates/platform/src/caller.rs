@@ -52,6 +52,7 @@ scopes! {
     DepositsRead = "deposits:read",
     DepositsWrite = "deposits:write",
     LedgerRead = "ledger:read",
+    EventsRead = "events:read",
     AuditRead = "audit:read",
     KeysWrite = "keys:write",
     Admin = "admin",

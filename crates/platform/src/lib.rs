@@ -18,14 +18,17 @@ mod clock;
 mod deposits;
 mod doctor;
 mod error;
+mod events;
 mod freshness;
 mod gates;
 mod idempotency;
 pub mod ledger;
 mod networks;
+mod parked;
 mod pools;
 mod reconciliation;
 mod seal;
+mod sinks;
 mod transaction;
 mod vaults;
 mod wallets;
@@ -48,11 +51,18 @@ pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
 pub use deposits::{DepositCursor, DepositDecision, DepositFilter, DepositPage, DepositView};
 pub use doctor::{Finding, Level};
 pub use error::Error;
+pub use events::{
+    AssetEventV1, BatchEventV1, CloudEvent, DepositEventV1, EVENTS_PER_PAGE_MAX, Event,
+    EventFilter, EventPage, LedgerEventV1, NetworkEventV1, PoolEventV1, ReconciliationEventV1,
+    VaultEventV1, WalletEventV1, schema_of,
+};
 pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
+pub use parked::{ParkedMessage, ParkedPage, Parking};
 pub use pools::Pool;
 pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
+pub use sinks::{SinkSettings, SinkState};
 pub use vaults::{Drilled, NewVault};
 pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
 pub use watch::{CoveredBlock, Followed, Full, Place, Rescan, WatchedSet, WatcherSettings};
@@ -98,6 +108,8 @@ struct Inner {
     watched: watch::WatchedSets,
     /// How far the coverage records were verified.
     verified: watch::Verified,
+    /// Tells readers of the outbox that there is more.
+    feed: events::Feed,
     /// Told when a chunk may have become due, so that workers need not poll for it.
     work: tokio::sync::Notify,
 }
@@ -128,6 +140,7 @@ impl Platform {
             uploads: Mutex::default(),
             watched: watch::WatchedSets::default(),
             verified: watch::Verified::default(),
+            feed: events::Feed::default(),
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();

@@ -4,6 +4,7 @@
 //! spends no index on a pool, so a batch's indexes depend on the requests before it and not on timing.
 
 use coffer_domain::address::AddressKinds;
+use coffer_domain::event::EventType;
 use coffer_domain::id::VaultId;
 use coffer_domain::vault::VaultState;
 use coffer_store::pools::{self as rows, PoolEntry, Watermarks};
@@ -11,6 +12,7 @@ use coffer_store::wallets::pack_payloads;
 use coffer_store::{Sealed, vaults};
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{Outgoing, PoolEventV1};
 use crate::transaction::transact;
 use crate::vaults::Derived;
 use crate::{Caller, Error, Platform, blocking};
@@ -72,6 +74,11 @@ impl Platform {
                 object: vault.to_string(),
                 changes: Changes::default(),
                 data: serde_json::json!({ "low": low, "high": high }),
+                events: Outgoing::one(
+                    EventType::PoolChanged,
+                    vault,
+                    &PoolEventV1::changed(vault, low, high),
+                ),
             };
             append(tx, &self.0.seals, entry).await?;
             Ok(())
@@ -193,6 +200,11 @@ impl Platform {
                 object: vault.id.to_string(),
                 changes: Changes::version(vault.id, vault.version),
                 data: serde_json::json!({ "first_index": first, "count": count }),
+                events: Outgoing::one(
+                    EventType::PoolFilled,
+                    vault.id,
+                    &PoolEventV1::filled(vault.id, count),
+                ),
             };
             append(tx, &self.0.seals, entry).await?;
             if coffer_failpoint::hit("pool.fill.before_commit", "")

@@ -76,7 +76,12 @@ macro_rules! transact {
                 async { $body }.await
             };
             match $crate::transaction::conclude(transaction, result, attempt).await {
-                $crate::transaction::Next::Done(result) => break result,
+                $crate::transaction::Next::Done(result) => {
+                    if result.is_ok() {
+                        $platform.0.feed.committed();
+                    }
+                    break result;
+                }
                 $crate::transaction::Next::Again => {}
             }
         }

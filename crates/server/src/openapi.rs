@@ -3,7 +3,10 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, tag::TagBuilder};
 
-use coffer_platform::Scope;
+use coffer_platform::{
+    AssetEventV1, BatchEventV1, DepositEventV1, LedgerEventV1, NetworkEventV1, PoolEventV1,
+    ReconciliationEventV1, Scope, VaultEventV1, WalletEventV1,
+};
 
 use crate::access::SECURITY_SCHEME;
 use crate::api;
@@ -55,6 +58,10 @@ fn frame() -> OpenApi {
             "Double entry: accounts, transactions, entries, balances",
         ),
         ("reconciliations", "The ledger compared with the chain"),
+        (
+            "events",
+            "What other systems are told, complete and in order (CloudEvents 1.0)",
+        ),
         ("audit", "The hash-chained record of every change"),
         ("keys", "API keys"),
         ("service", "How this process fares; no key needed"),
@@ -64,6 +71,15 @@ fn frame() -> OpenApi {
     let components = ComponentsBuilder::new()
         .security_scheme(SECURITY_SCHEME, SecurityScheme::Http(key))
         .schema_from::<ProblemView<'_>>()
+        .schema_from::<BatchEventV1>()
+        .schema_from::<WalletEventV1>()
+        .schema_from::<DepositEventV1>()
+        .schema_from::<LedgerEventV1>()
+        .schema_from::<NetworkEventV1>()
+        .schema_from::<AssetEventV1>()
+        .schema_from::<VaultEventV1>()
+        .schema_from::<PoolEventV1>()
+        .schema_from::<ReconciliationEventV1>()
         .build();
     OpenApiBuilder::new()
         .info(info)
@@ -111,6 +127,7 @@ fn what(scope: Scope) -> &'static str {
         Scope::DepositsRead => "see deposits",
         Scope::DepositsWrite => "release and reject held deposits",
         Scope::LedgerRead => "see ledger accounts, transactions, entries, balances and statements",
+        Scope::EventsRead => "read and follow events, of every object",
         Scope::AuditRead => "read the audit log",
         Scope::KeysWrite => "create, list and revoke API keys",
         Scope::Admin => "everything",

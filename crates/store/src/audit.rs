@@ -23,6 +23,8 @@ pub struct AuditRow {
 pub struct Head {
     pub seq: u64,
     pub hash: [u8; 32],
+    /// The number of the newest event.
+    pub events: u64,
 }
 
 fn seq(value: i64) -> Result<u64, StoreError> {
@@ -52,7 +54,8 @@ async fn read_head(
     organization: OrganizationId,
     lock: &str,
 ) -> Result<Option<Head>, StoreError> {
-    let sql = format!("SELECT seq, hash FROM audit_heads WHERE organization_id = $1{lock}");
+    let sql =
+        format!("SELECT seq, hash, event_seq FROM audit_heads WHERE organization_id = $1{lock}");
     let row = tx
         .fetch_optional(sql, &[Param::Blob(organization.as_bytes())])
         .await?;
@@ -60,13 +63,14 @@ async fn read_head(
         Ok(Head {
             seq: seq(row.int(0)?)?,
             hash: row.bytes(1)?,
+            events: row.u64(2)?,
         })
     })
     .transpose()
 }
 
-/// Appends a record and moves the head to it.
-pub async fn append(tx: &mut Tx, record: &AuditRow) -> Result<(), StoreError> {
+/// Appends a record and moves the head to it; `events` is the newest event's number with it.
+pub async fn append(tx: &mut Tx, record: &AuditRow, events: u64) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO audit_records (organization_id, seq, at, actor, action, object, payload, prev_hash, hash, mac) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -85,12 +89,13 @@ pub async fn append(tx: &mut Tx, record: &AuditRow) -> Result<(), StoreError> {
     )
     .await?;
     tx.execute(
-        "INSERT INTO audit_heads (organization_id, seq, hash) VALUES ($1, $2, $3) \
-         ON CONFLICT (organization_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
+        "INSERT INTO audit_heads (organization_id, seq, hash, event_seq) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (organization_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, event_seq = excluded.event_seq",
         &[
             Param::Blob(record.organization.as_bytes()),
             Param::Int(int(record.seq)),
             Param::Blob(&record.hash),
+            Param::Int(int(events)),
         ],
     )
     .await?;

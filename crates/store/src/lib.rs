@@ -21,6 +21,7 @@ pub mod deposits;
 mod dialect;
 pub mod drills;
 mod error;
+pub mod events;
 pub mod hook_jobs;
 pub mod idempotency;
 pub mod ledger;

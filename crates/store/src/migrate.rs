@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_add_ledger_and_chain_sync"),
     migration!(3, "0003_order_addresses_by_runs"),
     migration!(7, "0007_add_brokers"),
+    migration!(5, "0005_add_events"),
 ];
 
 /// Whether a migration of this program has this text, word for word.

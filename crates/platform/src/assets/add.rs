@@ -2,6 +2,7 @@
 
 use coffer_domain::asset::{Asset, AssetKind, AssetName, AssetState, DECIMALS_MAX};
 use coffer_domain::chain::ChainFamily;
+use coffer_domain::event::EventType;
 use coffer_domain::id::{AssetId, NetworkId};
 use coffer_domain::network::Network;
 use coffer_store::Tx;
@@ -9,6 +10,7 @@ use coffer_store::assets as rows;
 use ruint::aliases::U256;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{AssetEventV1, Outgoing};
 use crate::freshness::Versioned;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
@@ -131,6 +133,7 @@ impl Platform {
                 "decimals": asset.decimals,
                 "deposit_units_min": asset.deposit_units_min.to_string(),
             }),
+            events: Outgoing::one(EventType::AssetAdded, asset.id, &AssetEventV1::from(asset)),
         };
         append(tx, &self.0.seals, entry).await?;
         Ok(())

@@ -1,12 +1,14 @@
 //! Changing an asset of the list, tripping its breaker and closing it.
 
 use coffer_domain::asset::{Asset, AssetState};
+use coffer_domain::event::EventType;
 use coffer_domain::id::AssetId;
 use coffer_store::Tx;
 use ruint::aliases::U256;
 
 use super::add::check_symbol;
 use crate::audit::{Changes, Entry, append};
+use crate::events::{AssetEventV1, Outgoing};
 use crate::networks::checked_reason;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
@@ -83,6 +85,11 @@ impl Platform {
                 object: id.to_string(),
                 changes: Changes::version(id, asset.version),
                 data: serde_json::json!({ "reason": reason, "was_tripped_by": tripped }),
+                events: Outgoing::one(
+                    EventType::AssetBreakerClosed,
+                    id,
+                    &AssetEventV1::from(&asset),
+                ),
             };
             append(tx, &self.0.seals, entry).await?;
             Ok(Answer::Executed(asset))
@@ -132,6 +139,11 @@ impl Platform {
                 "state": asset.state.name(),
                 "reason": asset.reason,
             }),
+            events: Outgoing::one(
+                EventType::AssetChanged,
+                asset.id,
+                &AssetEventV1::from(asset),
+            ),
         };
         append(tx, &self.0.seals, entry).await?;
         Ok(())

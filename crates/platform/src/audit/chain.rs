@@ -52,6 +52,8 @@ struct Chain {
     objects: HashMap<String, u32>,
     /// The last end of the ledger that a record names.
     ledger: Option<LedgerMark>,
+    /// The number of the newest event.
+    events: u64,
     /// What the anchor outside the database says this chain must contain.
     anchor: Option<Anchor>,
 }
@@ -65,6 +67,7 @@ impl Chain {
             wallets: HashMap::new(),
             objects: HashMap::new(),
             ledger: None,
+            events: 0,
             anchor,
         }
     }
@@ -108,6 +111,12 @@ impl Chain {
             .map_err(|error| error.to_string())?
             .changes;
         self.ledger = LedgerMark::of_payload(payload).or(self.ledger);
+        if let Some((first, last)) = changes.events {
+            if first != self.events + 1 || last < first {
+                return Err(format!("its events do not follow event {}", self.events));
+            }
+            self.events = last;
+        }
         if let Some(created) = changes.created {
             let vault = created
                 .vault
@@ -339,6 +348,11 @@ impl Chains {
     /// The last end of the organization's ledger that its audit chain names.
     pub(crate) fn ledger_mark(&self, organization: OrganizationId) -> Option<LedgerMark> {
         self.with(organization, |chain| chain.ledger)
+    }
+
+    /// The verified head's number, and that of the newest event with it.
+    pub(crate) fn events(&self, organization: OrganizationId) -> (u64, u64) {
+        self.with(organization, |chain| (chain.seq, chain.events))
     }
 
     /// The objects known whose ids begin with `prefix`.

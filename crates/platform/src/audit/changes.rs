@@ -12,6 +12,9 @@ pub(crate) struct Changes {
     pub versions: Vec<(String, u32)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<CreatedWallets>,
+    /// First and last number of the events that were stored with the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<(u64, u64)>,
 }
 
 /// Wallets born at version 1: runs of indexes as (first, count).
@@ -28,7 +31,7 @@ impl Changes {
     pub(crate) fn version(object: impl ToString, version: u32) -> Self {
         Self {
             versions: vec![(object.to_string(), version)],
-            created: None,
+            ..Self::default()
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Changes;
+use crate::events::Outgoing;
 use crate::seal::SealKeys;
 
 /// What stands before the first record.
@@ -33,7 +34,7 @@ pub struct AuditHead {
     pub hash: [u8; 32],
 }
 
-/// What is to be recorded. `actor` is an API key's id, or `system`.
+/// What is to be recorded, and what other systems are told of it. `actor` is an API key's id, or `system`.
 pub(crate) struct Entry<'a, T: Serialize> {
     pub organization: OrganizationId,
     pub at_ms: i64,
@@ -42,6 +43,7 @@ pub(crate) struct Entry<'a, T: Serialize> {
     pub object: String,
     pub changes: Changes,
     pub data: T,
+    pub events: Outgoing,
 }
 
 #[derive(Serialize)]
@@ -72,14 +74,19 @@ pub fn record_hash(
     hasher.chain_update(prev_hash).finalize().into()
 }
 
-/// Appends a record in the caller's transaction. Call it last: it locks the head until the commit.
+/// Appends a record and its events in the caller's transaction. Call it last: it locks the head until the commit.
 pub(crate) async fn append<T: Serialize>(
     tx: &mut Tx,
     seals: &SealKeys,
-    entry: Entry<'_, T>,
+    mut entry: Entry<'_, T>,
 ) -> Result<(), StoreError> {
     let head = lock_head(tx, entry.organization).await?;
     let (seq, prev_hash) = head.map_or((1, ZERO_HASH), |head| (head.seq + 1, head.hash));
+    let told = head.map_or(0, |head| head.events);
+    let of_now = (entry.organization, entry.at_ms);
+    let (events, last) = entry.events.into_rows(seals, of_now, told);
+    entry.changes.events = (last > told).then_some((told + 1, last));
+    coffer_store::events::insert_many(tx, &events).await?;
     let payload = serde_json::to_string(&Payload {
         changes: &entry.changes,
         data: &entry.data,
@@ -99,5 +106,5 @@ pub(crate) async fn append<T: Serialize>(
         hash,
         mac: seals.audit_mac(&hash),
     };
-    coffer_store::audit::append(tx, &row).await
+    coffer_store::audit::append(tx, &row, last).await
 }

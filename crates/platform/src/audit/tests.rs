@@ -6,6 +6,7 @@ use coffer_store::{Db, Param};
 
 use super::*;
 use crate::Error;
+use crate::events::Outgoing;
 use crate::seal::SealKeys;
 
 const ORG: [u8; 16] = [7; 16];
@@ -39,6 +40,7 @@ async fn chain_of_ten(folder: &std::path::Path) -> Db {
             object: "thing".into(),
             changes: Changes::version("thing", version),
             data: "",
+            events: Outgoing::none(),
         };
         append(&mut tx, &seals(), entry).await.expect("appends");
     }
@@ -145,6 +147,7 @@ async fn a_chain_written_without_the_key_is_found() {
         object: "x".into(),
         changes: Changes::default(),
         data: "",
+        events: Outgoing::none(),
     };
     append(&mut tx, &other, entry).await.expect("appends");
     let broken = Chains::default()
@@ -222,6 +225,7 @@ async fn an_older_snapshot_does_not_look_like_a_cut_tail() {
         object: "thing".into(),
         changes: Changes::version("thing", 11),
         data: "",
+        events: Outgoing::none(),
     };
     append(&mut tx, &seals(), entry).await.expect("appends");
     tx.commit().await.expect("commits");

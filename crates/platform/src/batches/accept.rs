@@ -2,6 +2,7 @@
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::batch::{Batch, BatchState, OnError};
+use coffer_domain::event::EventType;
 use coffer_domain::id::BatchId;
 use coffer_store::{batches as rows, chunks};
 use sha2::{Digest, Sha256};
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::parse::Summary;
 use super::upload::{OPERATION, Upload};
 use crate::audit::{Changes, Entry, append};
+use crate::events::{BatchEventV1, Outgoing};
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -84,6 +86,11 @@ impl Platform {
                     "bad_rows": candidate.summary.faults,
                     "content_sha256": hex::encode(batch.content_sha256),
                 }),
+                events: Outgoing::one(
+                    EventType::of_batch(batch.state),
+                    batch.id,
+                    &BatchEventV1::from(&batch),
+                ),
             };
             append(tx, &self.0.seals, entry).await?;
             if coffer_failpoint::hit("batch.accept.before_commit", "")

@@ -1,11 +1,13 @@
 //! Looking at batches, and pausing, resuming, cancelling them.
 
 use coffer_domain::batch::{Batch, BatchEvent, BatchState};
+use coffer_domain::event::EventType;
 use coffer_domain::id::{BatchId, OrganizationId};
 use coffer_store::batches::{self as rows, BatchRow};
 use coffer_store::{Sealed, Tx};
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{BatchEventV1, Outgoing};
 use crate::freshness::Versioned;
 use crate::transaction::{reread, transact};
 use crate::{Answer, Caller, Error, Once, Platform};
@@ -31,6 +33,14 @@ impl Control {
             Self::Pause => "batches.pause",
             Self::Resume => "batches.resume",
             Self::Cancel => "batches.cancel",
+        }
+    }
+
+    fn tells(self) -> EventType {
+        match self {
+            Self::Pause => EventType::BatchPaused,
+            Self::Resume => EventType::BatchResumed,
+            Self::Cancel => EventType::BatchCancelled,
         }
     }
 
@@ -177,6 +187,7 @@ impl Platform {
                 object: id.to_string(),
                 changes: Changes::version(id, version),
                 data: serde_json::json!({ "from": from.name(), "rows_done": batch.rows_done() }),
+                events: Outgoing::one(control.tells(), id, &BatchEventV1::from(&batch)),
             };
             append(tx, &self.0.seals, entry).await?;
             Ok(Answer::Executed(batch))

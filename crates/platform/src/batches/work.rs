@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use coffer_domain::address::AddressKinds;
 use coffer_domain::batch::{Batch, BatchEvent, BatchState};
+use coffer_domain::event::EventType;
 use coffer_domain::id::WalletId;
 use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::outcome::Outcome;
 use super::rows::{self, GoodRow, Row};
 use crate::audit::{Changes, CreatedWallets, Entry, append};
+use crate::events::{BatchEventV1, Outgoing};
 use crate::gates::state_at_birth;
 use crate::seal::refused;
 use crate::transaction::transact;
@@ -407,6 +409,7 @@ impl Platform {
             changes: Changes {
                 versions: vec![(batch.id.to_string(), version)],
                 created: (!born.is_empty()).then_some(created),
+                events: None,
             },
             data: serde_json::json!({
                 "chunk": leased.chunk.number,
@@ -417,6 +420,17 @@ impl Platform {
                 "dead": outcome.dead.iter().map(|(row, _)| row).collect::<Vec<_>>(),
                 "state": batch.state.name(),
             }),
+            events: Outgoing::none()
+                .wallets_created(
+                    batch.vault,
+                    Some(batch.id),
+                    born.iter().map(|born| (born.value.index, born.value.state)),
+                )
+                .and(
+                    EventType::of_batch(batch.state),
+                    batch.id,
+                    &BatchEventV1::from(batch),
+                ),
         };
         Ok(append(tx, &self.0.seals, entry).await?)
     }

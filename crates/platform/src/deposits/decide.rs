@@ -8,6 +8,7 @@ use coffer_store::{Tx, deposits as rows};
 use serde_json::json;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -127,7 +128,12 @@ impl Platform {
         let data = json!({
             "reason": reason, "ledger_seq": mark.seq, "ledger_hash": hex::encode(mark.hash),
         });
-        self.record_decision(tx, (caller, "deposit.released"), &decided, data)
+        let events = self.decision_told(tx, &decided).await?.ledger_posted(
+            decided.organization,
+            mark.seq,
+            posted.len(),
+        );
+        self.record_decision(tx, (caller, "deposit.released"), &decided, (data, events))
             .await?;
         Ok(decided)
     }
@@ -144,9 +150,15 @@ impl Platform {
             .map_err(|error| Error::StateConflict(error.to_string()))?;
         let decided = self.store_decided(tx, outcome.deposit, before).await?;
         let data = json!({ "reason": reason });
-        self.record_decision(tx, (caller, "deposit.rejected"), &decided, data)
+        let events = self.decision_told(tx, &decided).await?;
+        self.record_decision(tx, (caller, "deposit.rejected"), &decided, (data, events))
             .await?;
         Ok(decided)
+    }
+
+    async fn decision_told(&self, tx: &mut Tx, deposit: &Deposit) -> Result<Outgoing, Error> {
+        let network = self.network_in(tx, deposit.network).await?;
+        self.deposits_told(tx, &network, &[deposit]).await
     }
 
     async fn store_decided(
@@ -165,7 +177,7 @@ impl Platform {
         tx: &mut Tx,
         (caller, action): (&Caller, &'static str),
         deposit: &Deposit,
-        data: serde_json::Value,
+        (data, events): (serde_json::Value, Outgoing),
     ) -> Result<(), Error> {
         let entry = Entry {
             organization: caller.organization,
@@ -175,6 +187,7 @@ impl Platform {
             object: deposit.id.to_string(),
             changes: Changes::version(deposit.id, deposit.version),
             data,
+            events,
         };
         append(tx, &self.0.seals, entry).await?;
         Ok(())

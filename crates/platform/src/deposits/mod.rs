@@ -9,6 +9,7 @@
 mod decide;
 mod fresh;
 mod read;
+mod told;
 
 pub use decide::DepositDecision;
 pub use read::{DepositCursor, DepositFilter, DepositPage, DepositView};

@@ -11,6 +11,7 @@ use coffer_store::{Tx, wallets};
 
 use super::removals_of;
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
 use crate::transaction::transact;
 use crate::{Caller, Error, Platform};
 
@@ -131,6 +132,7 @@ impl Platform {
             object: vault.to_string(),
             changes,
             data: serde_json::json!({ "external_ids": ids }),
+            events: Outgoing::none(),
         };
         Ok(append(tx, &self.0.seals, entry).await?)
     }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use coffer_domain::event::EventType;
 use coffer_domain::id::VaultId;
 use coffer_domain::vault::{Gate, GateMode, Vault};
 use coffer_domain::wallet::WalletState;
@@ -9,6 +10,7 @@ use coffer_store::{Tx, hook_jobs, wallets};
 use zeroize::Zeroizing;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{Outgoing, VaultEventV1};
 use crate::transaction::transact;
 use crate::{Caller, Error, Platform};
 
@@ -43,6 +45,11 @@ impl Platform {
                 object: vault.id.to_string(),
                 changes: Changes::version(vault.id, vault.version),
                 data: serde_json::json!({ "mode": gate.mode.name(), "hook_url": gate.hook_url }),
+                events: Outgoing::one(
+                    EventType::VaultGateChanged,
+                    vault.id,
+                    &VaultEventV1::from(&vault),
+                ),
             };
             append(tx, &self.0.seals, entry).await?;
             Ok(vault)

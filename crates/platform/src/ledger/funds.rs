@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::LedgerMark;
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform, Scope};
 
@@ -277,6 +278,11 @@ impl Platform {
             action,
             object,
             changes: Changes::default(),
+            events: Outgoing::none().ledger_posted(
+                caller.organization,
+                data.mark.seq,
+                data.transactions,
+            ),
             data,
         };
         append(tx, &self.0.seals, entry).await?;

@@ -153,7 +153,7 @@ impl Platform {
     }
 
     /// Transactions with their entries, if hashes and seals are right.
-    pub(super) async fn verified_transactions(
+    pub(crate) async fn verified_transactions(
         &self,
         tx: &mut Tx,
         organization: OrganizationId,

@@ -2,6 +2,7 @@
 
 use coffer_domain::block::BlockHash;
 use coffer_domain::chain::ChainId;
+use coffer_domain::event::EventType;
 use coffer_domain::id::NetworkId;
 use coffer_domain::network::{Network, NetworkSettings, NetworkState};
 use coffer_nodes::NodeError;
@@ -11,6 +12,7 @@ use coffer_store::networks as rows;
 use super::rows::row_of;
 use super::settings::check;
 use crate::audit::{Changes, Entry, append};
+use crate::events::{NetworkEventV1, Outgoing};
 use crate::freshness::Versioned;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
@@ -112,6 +114,11 @@ impl Platform {
             object: network.id.to_string(),
             changes: Changes::version(network.id, 1),
             data: serde_json::json!({ "chain": network.chain.as_str(), "settings": settings }),
+            events: Outgoing::one(
+                EventType::NetworkAdded,
+                network.id,
+                &NetworkEventV1::of(network, Vec::new()),
+            ),
         };
         append(tx, &self.0.seals, entry).await?;
         Ok(())

@@ -1,11 +1,13 @@
 //! Pausing and resuming a network by a person, freezing it by the system.
 
+use coffer_domain::event::EventType;
 use coffer_domain::id::NetworkId;
 use coffer_domain::network::{Network, NetworkEvent, NetworkState, NetworkTransitionError};
 use coffer_store::Tx;
 use coffer_store::networks as rows;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{NetworkEventV1, Outgoing};
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -101,20 +103,21 @@ impl Platform {
         if lifted {
             self.lift_finality(tx, &network).await?;
         }
-        let action = match (event, network.state) {
-            (NetworkEvent::Pause, _) => "network.paused",
-            (NetworkEvent::Freeze, _) => "network.frozen",
-            (NetworkEvent::Resume { .. }, NetworkState::Frozen) => "network.resume_asked",
-            (NetworkEvent::Resume { .. }, _) => "network.resumed",
+        let told = match (event, network.state) {
+            (NetworkEvent::Pause, _) => EventType::NetworkPaused,
+            (NetworkEvent::Freeze, _) => EventType::NetworkFrozen,
+            (NetworkEvent::Resume { .. }, NetworkState::Frozen) => EventType::NetworkResumeAsked,
+            (NetworkEvent::Resume { .. }, _) => EventType::NetworkResumed,
         };
         let entry = Entry {
             organization: network.organization,
             at_ms: self.now_ms(),
             actor,
-            action,
+            action: told.name(),
             object: network.id.to_string(),
             changes: Changes::version(network.id, network.version),
             data: serde_json::json!({ "reason": network.reason, "finality_lifted": lifted }),
+            events: Outgoing::one(told, network.id, &NetworkEventV1::of(&network, Vec::new())),
         };
         append(tx, &self.0.seals, entry).await?;
         Ok(network)

@@ -1,5 +1,6 @@
 //! Changing a network's settings.
 
+use coffer_domain::event::EventType;
 use coffer_domain::id::NetworkId;
 use coffer_domain::network::{Network, NetworkSettings};
 use coffer_store::Tx;
@@ -7,6 +8,7 @@ use coffer_store::networks as rows;
 
 use super::settings::{check, to_json};
 use crate::audit::{Changes, Entry, append};
+use crate::events::{NetworkEventV1, Outgoing};
 use crate::transaction::transact;
 use crate::{Caller, Error, Platform};
 
@@ -84,6 +86,11 @@ impl Platform {
             data: serde_json::json!({
                 "before": to_json(&before)?, "after": to_json(settings)?, "weakened": weaker,
             }),
+            events: Outgoing::one(
+                EventType::NetworkChanged,
+                id,
+                &NetworkEventV1::of(&network, weaker.clone()),
+            ),
         };
         append(tx, &self.0.seals, entry).await?;
         Ok(network)

@@ -2,6 +2,7 @@
 
 use coffer_domain::asset::{Asset, AssetState};
 use coffer_domain::block::BlockRef;
+use coffer_domain::event::EventType;
 use coffer_domain::id::ReconciliationId;
 use coffer_domain::network::Network;
 use coffer_domain::reconciliation::{Comparison, Reconciliation, ReconciliationState, digest};
@@ -13,6 +14,7 @@ use super::addresses::Targets;
 use super::round::gone;
 use super::{KEEP_ALL_MS, Memory, Occasion, REPEAT_DRIFT_MS, SNAPSHOTS_EVERY_MS, THIN_EVERY_MS};
 use crate::audit::{Changes, Entry, append};
+use crate::events::{AssetEventV1, Outgoing, ReconciliationEventV1};
 use crate::transaction::transact;
 use crate::watch::passed;
 use crate::{Error, Platform};
@@ -133,6 +135,15 @@ impl Platform {
         let changes = tripped.iter().fold(Changes::default(), |changes, asset| {
             changes.and(asset.id, asset.version)
         });
+        let mut events = Outgoing::one(
+            EventType::ReconciliationDrifted,
+            line.id,
+            &ReconciliationEventV1::of(line, tripped.is_some()),
+        );
+        if let Some(asset) = &tripped {
+            let data = AssetEventV1::from(asset);
+            events = events.and(EventType::AssetBreakerTripped, asset.id, &data);
+        }
         let entry = Entry {
             organization: line.organization,
             at_ms: line.finished_at_ms,
@@ -150,6 +161,7 @@ impl Platform {
                 "differences_sha256": hex::encode(line.differences_sha256),
                 "tripped": tripped.is_some(),
             }),
+            events,
         };
         append(tx, &self.0.seals, entry).await?;
         Ok(Stored {

@@ -1,6 +1,7 @@
 //! Making a vault from what the signer says of an account.
 
 use coffer_domain::address::BitcoinNetwork;
+use coffer_domain::event::EventType;
 use coffer_domain::id::{OrganizationId, VaultId};
 use coffer_domain::vault::{Gate, Tier, Vault, VaultState};
 use coffer_signing::{AccountSpec, SignedDescriptor, Signer};
@@ -9,6 +10,7 @@ use coffer_store::vaults::{self as rows, VaultRow};
 use super::AccountKeys;
 use super::accounts::pack;
 use crate::audit::{Changes, Entry, append};
+use crate::events::{Outgoing, VaultEventV1};
 use crate::seal::SealKeys;
 use crate::transaction::transact;
 use crate::{Caller, Entropy, Error, Platform, blocking, clock};
@@ -103,5 +105,10 @@ pub(crate) fn created<'a>(vault: &Vault, actor: &'a str) -> Entry<'a, serde_json
             "bitcoin_network": vault.bitcoin_network.name(),
             "attestation_public_key": hex::encode(vault.attestation_public_key),
         }),
+        events: Outgoing::one(
+            EventType::VaultCreated,
+            vault.id,
+            &VaultEventV1::from(vault),
+        ),
     }
 }

@@ -6,6 +6,7 @@
 use coffer_domain::address::{
     AddressKind, AddressKinds, AddressPayload, SOLANA_INDEXES_PER_ACCOUNT,
 };
+use coffer_domain::event::EventType;
 use coffer_domain::id::{DrillId, VaultId, WalletId};
 use coffer_domain::vault::{Vault, VaultState};
 use coffer_signing::{DrillChallenge, DrillProof, DrillSample, Signer};
@@ -15,6 +16,7 @@ use coffer_store::{Tx, wallets};
 use super::accounts::spec_of;
 use super::{AccountKeys, Derivation};
 use crate::audit::{Changes, Entry, append};
+use crate::events::{Outgoing, VaultEventV1};
 use crate::transaction::transact;
 use crate::{Caller, Entropy, Error, Platform, blocking, clock};
 
@@ -261,6 +263,11 @@ impl Platform {
                 object: vault.id.to_string(),
                 changes: Changes::version(vault.id, vault.version).and(drill, 1),
                 data: serde_json::json!({ "drill": drill.to_string(), "samples": samples }),
+                events: Outgoing::one(
+                    EventType::VaultDrilled,
+                    vault.id,
+                    &VaultEventV1::from(&vault),
+                ),
             };
             append(tx, &self.0.seals, entry).await?;
             Ok(())

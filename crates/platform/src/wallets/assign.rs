@@ -11,6 +11,7 @@ use coffer_store::wallets as rows;
 use sha2::{Digest, Sha256};
 
 use crate::audit::{Changes, CreatedWallets, Entry, append};
+use crate::events::Outgoing;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -186,8 +187,14 @@ impl Platform {
             changes: Changes {
                 versions: Vec::new(),
                 created: Some(created),
+                events: None,
             },
             data: serde_json::json!({ "state": sealed.value.state.name() }),
+            events: Outgoing::none().wallets_created(
+                vault.id,
+                None,
+                std::iter::once((sealed.value.index, sealed.value.state)),
+            ),
         };
         append(tx, &self.0.seals, record).await?;
         if coffer_failpoint::hit("pool.take.before_commit", "") == coffer_failpoint::Outcome::Fail {

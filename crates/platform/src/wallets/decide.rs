@@ -1,10 +1,12 @@
 //! Activating and rejecting: by a caller who did not create the wallet, or by a gate.
 
+use coffer_domain::event::EventType;
 use coffer_domain::id::WalletId;
 use coffer_domain::wallet::{Decision, Wallet};
 use coffer_store::{Tx, hook_jobs, wallets as rows};
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::{Outgoing, WalletEventV1};
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -71,6 +73,10 @@ impl Platform {
         rows::update_state(tx, &sealed, expected).await?;
         let wallet = sealed.value;
         hook_jobs::remove(tx, wallet.id).await?;
+        let vault = self
+            .vault_row(tx, wallet.organization, wallet.vault)
+            .await?
+            .vault;
         let entry = Entry {
             organization: wallet.organization,
             at_ms: self.now_ms(),
@@ -82,6 +88,11 @@ impl Platform {
             object: wallet.id.to_string(),
             changes: Changes::version(wallet.id, wallet.version),
             data: serde_json::json!({ "reason": wallet.reason }),
+            events: Outgoing::one(
+                EventType::of_decision(decision),
+                wallet.id,
+                &WalletEventV1::now(&wallet, vault.bitcoin_network),
+            ),
         };
         append(tx, &self.0.seals, entry).await?;
         if coffer_failpoint::hit("wallet.transition.before_commit", "")

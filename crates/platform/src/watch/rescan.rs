@@ -24,6 +24,7 @@ use super::apply::{Ready, age_at, watched_assets};
 use super::passed;
 use super::store::Record;
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
 use crate::transaction::transact;
 use crate::{Error, Platform};
 use compare::{Compared, compare};
@@ -269,6 +270,7 @@ impl Platform {
                     "deposits_found": finished.deposits_found,
                     "deposits_unexplained": finished.deposits_unexplained,
                 }),
+                events: Outgoing::none(),
             };
             append(tx, &self.0.seals, entry).await?;
             passed("rescan.before_commit")?;

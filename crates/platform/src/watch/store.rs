@@ -126,6 +126,11 @@ impl Platform {
             let mark = self
                 .store_posted(tx, network.organization, &change.posted)
                 .await?;
+            let changed: Vec<&Deposit> = sealed.iter().map(|sealed| &sealed.value).collect();
+            let events = self
+                .deposits_told(tx, network, &changed)
+                .await?
+                .ledger_posted(network.organization, mark.seq, change.posted.len());
             let data = json!({
                 "block": { "height": record.block.height.0, "hash": record.block.hash.to_string() },
                 "deposits": sealed.len(),
@@ -142,6 +147,7 @@ impl Platform {
                 object: network.id.to_string(),
                 changes: Changes::default(),
                 data,
+                events,
             };
             append(tx, &self.0.seals, entry).await?;
         }

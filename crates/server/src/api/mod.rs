@@ -8,6 +8,7 @@ mod batches;
 mod deposits;
 mod doctor;
 mod drills;
+mod events;
 mod keys;
 mod ledger;
 mod networks;
@@ -17,7 +18,6 @@ mod pools;
 mod reconciliations;
 mod refusal;
 mod service;
-mod time;
 mod vaults;
 mod wallets;
 
@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Routes {
     let routes = assets::routes(routes);
     let routes = deposits::routes(routes);
     let routes = audit::routes(routes);
+    let routes = events::routes(routes);
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);
     let routes = ledger::routes(routes);

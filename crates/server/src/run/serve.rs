@@ -85,6 +85,10 @@ async fn with_signer(
         let stop = stop_anchor.clone();
         async move { anchoring.run_anchor(stop).await }
     });
+    let (telling, until) = (platform.clone(), stop.clone());
+    background.spawn(spawn_kept(
+        async move { telling.run_event_feed(until).await },
+    ));
     if works {
         let (platform, stop) = (platform.clone(), stop.clone());
         background.spawn(async move {

@@ -7,6 +7,7 @@ use coffer_store::rescans::{self as rows, Rescan};
 use serde_json::json;
 
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
 use crate::transaction::transact;
 use crate::{Answer, Caller, Error, Once, Platform};
 
@@ -81,6 +82,7 @@ impl Platform {
                 object: rescan.id.to_string(),
                 changes: Changes::default(),
                 data: json!({ "network": network.to_string(), "first": first.0, "last": last.0 }),
+                events: Outgoing::none(),
             };
             append(tx, &self.0.seals, entry).await?;
             Ok(Answer::Executed(rescan))

@@ -10,8 +10,8 @@ use coffer_domain::asset::{Asset, AssetKind, decimal_text};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time::rfc3339;
 use crate::access::Routes;
+use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = add::route(routes);

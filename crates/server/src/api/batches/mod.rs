@@ -19,10 +19,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::once::{fingerprint, once, rendered, reply};
-use super::time::rfc3339;
 use crate::access::{Api, Routes};
 use crate::http::IdempotencyKey;
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = create::route(routes);

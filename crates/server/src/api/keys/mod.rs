@@ -8,8 +8,8 @@ use coffer_platform::ApiKey;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time::rfc3339;
 use crate::access::Routes;
+use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = create::route(routes);

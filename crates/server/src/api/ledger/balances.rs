@@ -8,9 +8,9 @@ use utoipa_axum::routes;
 
 use super::moment;
 use crate::access::{Api, Caller, Routes};
-use crate::api::time::rfc3339;
 use crate::http::Query;
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

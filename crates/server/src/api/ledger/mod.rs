@@ -25,9 +25,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::page;
-use super::time::rfc3339;
 use crate::access::{Api, Routes};
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = list_accounts::route(routes);

@@ -81,7 +81,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::time::rfc3339;
+    use coffer_domain::time::rfc3339;
 
     #[test]
     fn what_the_api_writes_it_reads() {

@@ -19,9 +19,9 @@ use utoipa_axum::routes;
 use super::{AccountView, EntryView, LedgerBalance, Scales, moment};
 use crate::access::{Api, Caller, Routes};
 use crate::api::page;
-use crate::api::time::rfc3339;
 use crate::http::{PathId, Query};
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 /// Entries that fit into one JSON answer; longer statements are for CSV, which is streamed.
 const JSON_ENTRIES_MAX: u64 = 10_000;

@@ -18,8 +18,8 @@ use coffer_domain::network::Network;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time::rfc3339;
 use crate::access::Routes;
+use coffer_domain::time::rfc3339;
 use settings::SettingsView;
 
 pub(super) fn routes(routes: Routes) -> Routes {

@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::{Api, Caller, Routes};
-use crate::api::time::rfc3339;
 use crate::http::PathId;
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Rescan)]

@@ -9,9 +9,9 @@ use utoipa_axum::routes;
 
 use super::NetworkView;
 use crate::access::{Api, Caller, Routes};
-use crate::api::time::rfc3339;
 use crate::http::PathId;
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 /// From this on a node counts as healthy: more of its last answers were good than bad.
 const HEALTHY: f64 = 0.5;

@@ -14,9 +14,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::amount::{AmountView, BlockView};
-use super::time::rfc3339;
 use crate::access::{Api, Routes};
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = list::route(routes);

@@ -15,9 +15,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::time::rfc3339;
 use crate::access::{Api, Routes};
 use crate::problem::Problem;
+use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = create::route(routes);

@@ -1,7 +1,8 @@
-//! Times as the API writes them: RFC 3339, UTC, milliseconds.
+//! Times as the API and events write them: RFC 3339, UTC, milliseconds.
 
 /// `2026-11-22T17:00:00.000Z` from Unix milliseconds.
-pub(crate) fn rfc3339(unix_ms: i64) -> String {
+#[must_use]
+pub fn rfc3339(unix_ms: i64) -> String {
     let (days, ms) = (
         unix_ms.div_euclid(86_400_000),
         unix_ms.rem_euclid(86_400_000),
