@@ -19,6 +19,7 @@ mod metrics;
 mod openapi;
 mod problem;
 pub mod run;
+mod sources;
 
 pub use openapi::openapi_json;
 pub use run::{Announce, InitOptions, Initialized, ServeOptions, init, serve, serve_until};

@@ -128,6 +128,7 @@ fn what(scope: Scope) -> &'static str {
         Scope::DepositsWrite => "release and reject held deposits",
         Scope::LedgerRead => "see ledger accounts, transactions, entries, balances and statements",
         Scope::EventsRead => "read and follow events, of every object",
+        Scope::EventsWrite => "have events published again to a message broker",
         Scope::AuditRead => "read the audit log",
         Scope::KeysWrite => "create, list and revoke API keys",
         Scope::Admin => "everything",

@@ -37,7 +37,9 @@ pub async fn lock(
         "SELECT {COLUMNS} FROM parked_messages WHERE id = $1{}",
         tx.engine().for_update()
     );
-    let row = tx.fetch_optional(sql, &[Param::Blob(id.as_bytes())]).await?;
+    let row = tx
+        .fetch_optional(sql, &[Param::Blob(id.as_bytes())])
+        .await?;
     row.as_ref().map(read).transpose()
 }
 

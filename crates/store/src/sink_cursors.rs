@@ -50,8 +50,9 @@ async fn one(
     sink: &str,
     lock: &str,
 ) -> Result<Option<(Sealed<SinkCursor>, Lease)>, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM sink_cursors WHERE organization_id = $1 AND sink = $2{lock}");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sink_cursors WHERE organization_id = $1 AND sink = $2{lock}"
+    );
     let key = [Param::Blob(organization.as_bytes()), Param::Text(sink)];
     let row = tx.fetch_optional(sql, &key).await?;
     row.as_ref().map(read).transpose()
@@ -62,7 +63,8 @@ pub async fn of_organization(
     tx: &mut Tx,
     organization: OrganizationId,
 ) -> Result<Vec<(Sealed<SinkCursor>, Lease)>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM sink_cursors WHERE organization_id = $1 ORDER BY sink");
+    let sql =
+        format!("SELECT {COLUMNS} FROM sink_cursors WHERE organization_id = $1 ORDER BY sink");
     let rows = tx
         .fetch(sql, &[Param::Blob(organization.as_bytes())])
         .await?;

@@ -25,7 +25,10 @@ impl Platform {
             ("sink", sink.to_owned()),
             ("organization", organization.to_string()),
         ];
-        #[expect(clippy::cast_precision_loss, reason = "counts and ages stay below 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts and ages stay below 2^53"
+        )]
         {
             metrics::gauge!("coffer_sink_lag_events", &labels).set(behind as f64);
             metrics::gauge!("coffer_sink_lag_seconds", &labels).set(age_ms as f64 / 1000.0);

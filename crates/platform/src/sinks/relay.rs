@@ -94,7 +94,9 @@ impl Platform {
             });
             for organization in found.iter().map(|organization| organization.id) {
                 for settings in &sinks {
-                    let meant = settings.organization.is_none_or(|only| only == organization);
+                    let meant = settings
+                        .organization
+                        .is_none_or(|only| only == organization);
                     if meant && running.insert((settings.name.clone(), organization)) {
                         let mut relay = Relay {
                             platform: self.clone(),
@@ -290,12 +292,14 @@ async fn publish(sink: &mut dyn Sink, ready: &Ready) -> Result<(), BrokerError> 
     in_time(sink.publish(&ready.messages)).await
 }
 
-async fn in_time<T>(
-    work: impl Future<Output = Result<T, BrokerError>>,
-) -> Result<T, BrokerError> {
+async fn in_time<T>(work: impl Future<Output = Result<T, BrokerError>>) -> Result<T, BrokerError> {
     tokio::time::timeout(BROKER_TIMEOUT, work)
         .await
-        .unwrap_or_else(|_| Err(BrokerError::Unavailable("it does not answer in time".into())))
+        .unwrap_or_else(|_| {
+            Err(BrokerError::Unavailable(
+                "it does not answer in time".into(),
+            ))
+        })
 }
 
 fn outgoing(event: &Event, replays: u64) -> OutgoingMessage {

@@ -53,7 +53,9 @@ impl Platform {
                 relaying: lease.owner.is_some() && lease.until_ms > now,
             };
             if !rows::update(tx, &self.0.seals.seal(next)).await? {
-                return Err(Error::Contended(format!("the cursor of {sink} moved meanwhile")));
+                return Err(Error::Contended(format!(
+                    "the cursor of {sink} moved meanwhile"
+                )));
             }
             self.keep(tx, caller, OPERATION, once.as_ref(), &state)
                 .await?;
