@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::brokers::Brokers;
 use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::test::Engine;
@@ -62,6 +63,11 @@ enum Job {
         /// More for `coffer-testkit bench-api`, after `--`
         #[arg(last = true)]
         more: Vec<String>,
+    },
+    /// Events published to a real RabbitMQ and a broker of Kafka's protocol, beside their bare clients
+    Brokers {
+        #[arg(long, default_value_t = 20_000)]
+        events: u32,
     },
     /// The set of watched addresses, beside a `HashSet`
     Watched {
@@ -127,7 +133,7 @@ pub(crate) fn simulate(root: &Path, options: &SimulateOptions) -> Result<()> {
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
     // What needs no installation is an example of its room.
     let mut command = match &options.job {
-        Job::Derive { .. } | Job::Solana => Command::new("cargo"),
+        Job::Derive { .. } | Job::Solana | Job::Brokers { .. } => Command::new("cargo"),
         _ => released_testkit(root)?,
     };
     command.current_dir(root);
@@ -138,6 +144,17 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             process::run(command.args(example).args(of))
         }
         Job::Solana => process::run(command.args(example).args(["solana", "-p", "coffer-keys"])),
+        Job::Brokers { events } => {
+            let of = ["publish_rate", "-p", "coffer-brokers", "--features", "kafka", "--"];
+            let brokers = Brokers::prepare(root)?;
+            for broker in ["rabbitmq", "kafka"] {
+                let mut cargo = Command::new("cargo");
+                cargo.current_dir(root).args(example).args(of);
+                cargo.args([broker, &events.to_string()]);
+                process::run(brokers.tell(&mut cargo))?;
+            }
+            Ok(())
+        }
         Job::Batch {
             rows,
             chains,

@@ -12,12 +12,19 @@
 mod error;
 mod message;
 #[cfg(feature = "nats")]
-mod nats;
-#[cfg(any(feature = "nats", feature = "rabbitmq"))]
 mod order;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+mod put_back;
 #[cfg(any(feature = "nats", feature = "rabbitmq", feature = "kafka"))]
 mod secret;
 mod settings;
+
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 
 pub use error::BrokerError;
 pub use message::{Header, IncomingMessage, OutgoingMessage, Token};

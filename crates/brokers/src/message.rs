@@ -100,8 +100,9 @@ pub enum Token {
     Subject(String),
     /// AMQP: the delivery tag of this channel.
     Tag(u64),
-    /// Kafka.
+    /// Kafka: the offset, and which of this connection's assignments of the partition it came with.
     Offset {
+        assignment: u64,
         topic: String,
         partition: i32,
         offset: i64,

@@ -1,6 +1,7 @@
 //! What the configuration file says about a broker: `[sinks.broker.nats]` (or `rabbitmq`, `kafka`) chooses the struct. The structs
 //! are there whether or not the client is built in, so that a file that names it gets an answer in words.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -68,19 +69,84 @@ pub struct NatsSource {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RabbitmqSink {}
+pub struct RabbitmqSink {
+    /// `amqp://host:5672/vhost` or `amqps://…`; no user or password in it. Without a vhost it is `/`.
+    pub url: String,
+    /// One line, `user:password`; unset: RabbitMQ's own `guest`, which it lets in from the same machine only.
+    pub user_file: Option<PathBuf>,
+    /// PEM; `amqps` needs it, the public authorities are not trusted.
+    pub ca_file: Option<PathBuf>,
+    /// A durable topic exchange. Something must be bound to it: what it cannot route is an error.
+    pub exchange: String,
+    /// A queue that must be there; with `create` a quorum queue bound to everything.
+    pub queue: Option<String>,
+    /// Make exchange, queue and binding where they are missing. One of other kind is refused.
+    #[serde(default)]
+    pub create: bool,
+    #[serde(default = "confirm_timeout_ms")]
+    pub confirm_timeout_ms: u64,
+}
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RabbitmqSource {}
+pub struct RabbitmqSource {
+    pub url: String,
+    pub user_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub queue: String,
+    /// Make the queue as a quorum queue where it is missing, and `<queue>.dead-letters` for what the broker gives up.
+    #[serde(default)]
+    pub create: bool,
+    /// Messages that are handed over before they are settled.
+    #[serde(default = "prefetch")]
+    pub prefetch: NonZeroU16,
+}
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KafkaSink {}
+pub struct KafkaSink {
+    /// `host:9092`. Unencrypted: for a broker elsewhere, a tunnel on this machine.
+    pub servers: Vec<String>,
+    /// One line, `user:password`, for SASL PLAIN.
+    pub user_file: Option<PathBuf>,
+    pub topic: String,
+    /// Make the topic where it is missing.
+    #[serde(default)]
+    pub create_topic: bool,
+    /// For a topic that is made here.
+    #[serde(default = "partitions")]
+    pub partitions: u16,
+    #[serde(default = "replicas")]
+    pub replicas: u16,
+    #[serde(default = "confirm_timeout_ms")]
+    pub confirm_timeout_ms: u64,
+}
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KafkaSource {}
+pub struct KafkaSource {
+    pub servers: Vec<String>,
+    pub user_file: Option<PathBuf>,
+    pub topic: String,
+    /// Name of the consumer group.
+    pub group: String,
+}
+
+const fn prefetch() -> NonZeroU16 {
+    NonZeroU16::new(64).expect("64 is not 0")
+}
+
+const fn confirm_timeout_ms() -> u64 {
+    30_000
+}
+
+const fn partitions() -> u16 {
+    12
+}
+
+const fn replicas() -> u16 {
+    3
+}
 
 const fn one() -> usize {
     1
@@ -97,7 +163,13 @@ impl SinkBroker {
             Self::Nats(settings) => crate::nats::sink(settings.clone()),
             #[cfg(not(feature = "nats"))]
             Self::Nats(_) => Err(BrokerError::NotBuilt("nats")),
+            #[cfg(feature = "rabbitmq")]
+            Self::Rabbitmq(settings) => crate::rabbitmq::sink(settings.clone()),
+            #[cfg(not(feature = "rabbitmq"))]
             Self::Rabbitmq(_) => Err(BrokerError::NotBuilt("rabbitmq")),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(settings) => crate::kafka::sink(settings.clone()),
+            #[cfg(not(feature = "kafka"))]
             Self::Kafka(_) => Err(BrokerError::NotBuilt("kafka")),
         }
     }
@@ -114,7 +186,13 @@ impl SourceBroker {
             Self::Nats(settings) => crate::nats::source(settings.clone()),
             #[cfg(not(feature = "nats"))]
             Self::Nats(_) => Err(BrokerError::NotBuilt("nats")),
+            #[cfg(feature = "rabbitmq")]
+            Self::Rabbitmq(settings) => crate::rabbitmq::source(settings.clone()),
+            #[cfg(not(feature = "rabbitmq"))]
             Self::Rabbitmq(_) => Err(BrokerError::NotBuilt("rabbitmq")),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(settings) => crate::kafka::source(settings.clone()),
+            #[cfg(not(feature = "kafka"))]
             Self::Kafka(_) => Err(BrokerError::NotBuilt("kafka")),
         }
     }

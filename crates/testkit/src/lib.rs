@@ -6,6 +6,7 @@
 
 pub mod anvil;
 pub mod bench;
+pub mod brokers;
 pub mod chain_checker;
 pub mod chain_proof;
 pub mod chain_show;
@@ -22,6 +23,7 @@ pub mod serving;
 pub mod simulate;
 
 pub use anvil::Anvil;
+pub use brokers::BrokerServer;
 pub use database::{Engine, TestDatabase};
 pub use double_source::DoubleSource;
 pub use faults::FaultySigner;

@@ -1,0 +1,7 @@
+//! The clients against real servers; see `coffer_testkit::brokers`.
+
+#[cfg(feature = "kafka")]
+mod kafka;
+mod proxy;
+mod rabbitmq;
+mod stage;
