@@ -145,7 +145,14 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
         }
         Job::Solana => process::run(command.args(example).args(["solana", "-p", "coffer-keys"])),
         Job::Brokers { events } => {
-            let of = ["publish_rate", "-p", "coffer-brokers", "--features", "kafka", "--"];
+            let of = [
+                "publish_rate",
+                "-p",
+                "coffer-brokers",
+                "--features",
+                "kafka",
+                "--",
+            ];
             let brokers = Brokers::prepare(root)?;
             for broker in ["rabbitmq", "kafka"] {
                 let mut cargo = Command::new("cargo");

@@ -103,7 +103,9 @@ mod rabbitmq {
             let url = format!("amqp://{}/%2f", broker.address());
             let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
             let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await?;
             Ok(Self {
                 channel,
                 _connection: connection,

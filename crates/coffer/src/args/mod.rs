@@ -1,6 +1,7 @@
 //! The command line: names and forms of every command, nothing of what they do.
 
 mod batch;
+mod broker;
 mod deposit;
 mod ledger;
 mod local;
@@ -19,6 +20,7 @@ use reqwest::Url;
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
+pub(crate) use self::broker::{SinkCommand, SourceCommand};
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
 pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
@@ -108,6 +110,12 @@ pub(crate) enum Command {
     /// The double-entry ledger: accounts, entries, balances at any moment, and its proof.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Message brokers that events go to.
+    #[command(subcommand)]
+    Sink(SinkCommand),
+    /// Message brokers that work comes from.
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -16,6 +16,8 @@ mod network;
 mod pages;
 mod pool;
 mod reconcile;
+mod sink;
+mod source;
 mod vault;
 mod wallet;
 
@@ -109,6 +111,8 @@ impl Session {
             Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Ledger(command) => ledger::run(self, command).await,
+            Command::Sink(command) => sink::run(self, command).await,
+            Command::Source(command) => source::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {
