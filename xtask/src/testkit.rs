@@ -69,6 +69,14 @@ enum Job {
         #[arg(long, default_value_t = 20_000)]
         events: u32,
     },
+    /// A backlog of events drained to NATS by a server, with its memory, beside the bare client
+    Relay {
+        #[arg(long, default_value_t = 200_000)]
+        events: u32,
+        /// More for `coffer-testkit bench-relay`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
     /// The set of watched addresses, beside a `HashSet`
     Watched {
         #[arg(long, default_value_t = 10_000_000)]
@@ -201,6 +209,11 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             if let Some(url) = database_url {
                 command.args(["--database-url", url]);
             }
+            process::run(command.args(more))
+        }
+        Job::Relay { events, more } => {
+            Brokers::prepare(root)?.tell(&mut command);
+            command.args(["bench-relay", "--events", &events.to_string()]);
             process::run(command.args(more))
         }
         Job::Watched { addresses, more } => {

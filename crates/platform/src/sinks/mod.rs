@@ -13,8 +13,6 @@ mod lag;
 mod read;
 mod relay;
 mod rewind;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

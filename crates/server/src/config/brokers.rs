@@ -238,6 +238,11 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_valid() {
+        check(include_str!("../../../../examples/brokers.toml"), "");
+    }
+
+    #[test]
     fn senders_on_one_subject_sign() {
         let key = |number: u8| format!("key = \"key_0000000000007000800000000000000{number}\"\n");
         let source = |senders: &str| {

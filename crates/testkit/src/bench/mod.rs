@@ -9,6 +9,7 @@ mod api;
 mod derivation;
 mod insert;
 mod ledger;
+mod relay;
 mod watched;
 
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 pub use api::{ApiOptions, api};
+pub use relay::{RelayOptions, relay};
 pub use watched::watched;
 
 use crate::Engine;
