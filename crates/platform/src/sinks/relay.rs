@@ -210,8 +210,12 @@ impl Relay {
             self.succeeded(ready.messages.len());
             confirmed = ready.next;
             ready = following?;
-            self.tell(confirmed).await?;
             let idle = ready.next == confirmed;
+            if idle {
+                // What is said last stands until there is news.
+                self.told_at_ms = 0;
+            }
+            self.tell(confirmed).await?;
             if idle || self.stop.is_cancelled() {
                 if !self.store(claim, confirmed).await? {
                     return Ok(Ended::Moved);

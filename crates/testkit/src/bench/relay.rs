@@ -46,10 +46,10 @@ struct Drained {
 /// # Errors
 /// When a part fails.
 pub async fn relay(options: &RelayOptions) -> Result<(Value, String)> {
-    let engine = if options.server_url.is_some() {
-        Engine::Postgres
+    let (engine, name) = if options.server_url.is_some() {
+        (Engine::Postgres, "PostgreSQL")
     } else {
-        Engine::Sqlite
+        (Engine::Sqlite, "SQLite")
     };
     let template = Template::make(&options.programs, engine, options.server_url.as_deref()).await?;
     let site = template.copy().await?;
@@ -62,7 +62,7 @@ pub async fn relay(options: &RelayOptions) -> Result<(Value, String)> {
     let bare = before.max(after);
     let rate = drained.events as f64 / drained.seconds;
     let figures = json!({
-        "engine": engine.to_string(), "events": drained.events, "seconds": drained.seconds, "events_per_second": rate,
+        "engine": name, "events": drained.events, "seconds": drained.seconds, "events_per_second": rate,
         "bare_per_second": { "before": before, "after": after }, "ratio": rate / bare,
         "memory_kib": { "a_tenth_through": drained.memory_early_kib, "most": drained.memory_most_kib },
         "machine": machine(),
@@ -70,7 +70,7 @@ pub async fn relay(options: &RelayOptions) -> Result<(Value, String)> {
     let text = format!(
         "relay to NATS, {}: {} events in {:.1} s, {rate:.0}/s; bare client {before:.0}/s before, {after:.0}/s after; ratio {:.2}\n\
          memory of coffer: {} MiB with a tenth through, {} MiB at most behind that\n",
-        engine,
+        name,
         drained.events,
         drained.seconds,
         rate / bare,

@@ -1,16 +1,20 @@
 //! A customer's program that follows events at the broker, and knows the ids that it has seen.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use coffer_brokers::{BrokerError, Source, SourceBroker};
+use anyhow::{Context, Result, bail, ensure};
+use coffer_brokers::SourceBroker;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Silence after which nothing more is expected for now.
-const SILENCE: Duration = Duration::from_secs(2);
-const LONG_SILENCE: Duration = Duration::from_secs(30);
+use super::wiring::{Reader, Wiring};
+
+/// Silence after which nothing more is expected.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Joining a group of consumers may take half a minute.
+const FIRST_WITHIN: Duration = Duration::from_secs(60);
+const ATTEMPTS: usize = 20;
 
 #[derive(Deserialize)]
 pub(super) struct Page {
@@ -32,71 +36,65 @@ pub(super) fn id_of(text: &str) -> Result<String> {
 }
 
 pub(super) struct Consumer {
-    broker: SourceBroker,
-    source: Option<Box<dyn Source>>,
-    /// Since it last began anew, in the order of arrival.
+    reader: Reader,
+    address: String,
+    /// Of readers; each has a name of its own, and begins at the first message that the broker keeps.
+    readers: usize,
+    /// Whether messages stay at the broker when they were read.
+    rereads: bool,
+    /// Messages at the broker that are no longer looked at.
+    passed: usize,
+    /// Since it last began anew, in the order of the broker.
     arrived: Vec<String>,
     /// Before that.
     earlier: Vec<String>,
 }
 
 impl Consumer {
-    pub(super) fn new(broker: SourceBroker) -> Self {
+    pub(super) fn new(wiring: &Wiring, address: String) -> Self {
         Self {
-            broker,
-            source: None,
+            reader: wiring.reader,
+            rereads: wiring.rereads,
+            address,
+            readers: 0,
+            passed: 0,
             arrived: Vec::new(),
             earlier: Vec::new(),
         }
     }
 
-    /// The broker lost its data, or is to give everything again: what came before is no longer part of the order.
+    /// All is to be given again: what came before is no longer part of the order.
     pub(super) fn begin_anew(&mut self) {
+        self.passed += self.arrived.len();
         self.earlier.append(&mut self.arrived);
+    }
+
+    /// The broker lost its data.
+    pub(super) fn begin_with_nothing(&mut self) {
+        self.begin_anew();
+        self.passed = 0;
     }
 
     pub(super) fn received(&self) -> usize {
         self.arrived.len() + self.earlier.len()
     }
 
-    /// Takes what is there.
-    pub(super) async fn drain(&mut self) {
-        self.until_silent_for(SILENCE).await;
-    }
-
-    pub(super) async fn drain_until_silent(&mut self) {
-        self.until_silent_for(LONG_SILENCE).await;
-    }
-
-    async fn until_silent_for(&mut self, silence: Duration) {
-        let mut heard = Instant::now();
-        while heard.elapsed() < silence {
-            let left = silence.saturating_sub(heard.elapsed());
-            match tokio::time::timeout(left, self.take()).await {
-                Ok(Ok(())) => heard = Instant::now(),
-                Ok(Err(_)) => {
-                    self.source = None;
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+    /// Takes what is there, with the publisher at rest.
+    pub(super) async fn drain(&mut self) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            self.readers += 1;
+            let settings = (self.reader)(&self.address, self.readers)?;
+            if let Ok(texts) = read_all(&settings).await {
+                if self.rereads {
+                    self.arrived = texts.into_iter().skip(self.passed).collect();
+                } else {
+                    self.arrived.extend(texts);
                 }
-                // A receipt that was broken off comes again.
-                Err(_) => return,
+                return Ok(());
             }
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
-    }
-
-    async fn take(&mut self) -> Result<(), BrokerError> {
-        let source = match &mut self.source {
-            Some(source) => source,
-            None => self
-                .source
-                .insert(self.broker.connector()?.connect().await?),
-        };
-        for message in source.receive(100).await? {
-            let body = String::from_utf8_lossy(&message.body).into_owned();
-            self.arrived.push(body);
-            source.acknowledge(&message).await?;
-        }
-        Ok(())
+        bail!("the broker gives nothing")
     }
 
     /// How many events have not arrived since it last began anew.
@@ -121,6 +119,20 @@ impl Consumer {
         in_order(&self.arrived)?;
         Ok(())
     }
+}
+
+/// Everything that the broker has; a failure is one of the reader, and its messages are read again.
+async fn read_all(settings: &SourceBroker) -> Result<Vec<String>> {
+    let mut source = settings.connector()?.connect().await?;
+    let (mut texts, mut patience) = (Vec::new(), FIRST_WITHIN);
+    while let Ok(messages) = tokio::time::timeout(patience, source.receive(100)).await {
+        for message in messages? {
+            texts.push(String::from_utf8_lossy(&message.body).into_owned());
+            source.acknowledge(&message).await?;
+        }
+        patience = SILENCE;
+    }
+    Ok(texts)
 }
 
 fn in_order(arrived: &[String]) -> Result<()> {

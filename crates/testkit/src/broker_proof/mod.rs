@@ -86,7 +86,7 @@ pub async fn run(options: Options) -> Result<Summary> {
     let address = options.broker.address();
     let mut proof = Proof {
         sender: Sender::new(options.wiring.submitter(&address)?),
-        consumer: Consumer::new(options.wiring.reader(&address)?),
+        consumer: Consumer::new(&options.wiring, address),
         options,
         server: None,
         api: None,
@@ -159,12 +159,9 @@ impl Proof {
         self.deliveries += letters.len();
         let half = letters.len() / 2;
         self.sender.send(&letters[..half]).await?;
-        self.consumer.drain().await;
         self.make(trouble).await?;
         self.sender.send(&letters[half..]).await?;
-        self.batches_are_made().await?;
-        self.consumer.drain().await;
-        Ok(())
+        self.batches_are_made().await
     }
 
     async fn make(&mut self, trouble: Trouble) -> Result<()> {
@@ -182,10 +179,11 @@ impl Proof {
                 self.options.broker.resume()?;
             }
             Trouble::BrokerRobbed => {
+                self.consumer.drain().await?;
                 self.options.broker.lose_everything()?;
                 self.works_without_broker("robbed").await?;
                 self.options.broker.start_again().await?;
-                self.consumer.begin_anew();
+                self.consumer.begin_with_nothing();
                 // What was sent is lost with the broker; whoever has no answer sends again.
                 let again = self.commands.clone();
                 self.deliveries += again.len();
@@ -304,7 +302,7 @@ impl Proof {
     async fn judge(&mut self) -> Result<Summary> {
         self.one_batch_each().await?;
         self.sink_is_through().await?;
-        self.consumer.drain_until_silent().await;
+        self.consumer.drain().await?;
         let truth = self.truth().await?;
         self.consumer.agrees_with(&truth)?;
         // Whoever lost something asks for it again, and the broker alone gives all.
@@ -322,7 +320,7 @@ impl Proof {
                 self.consumer.missing(&truth),
                 truth.len()
             );
-            self.consumer.drain().await;
+            self.consumer.drain().await?;
         }
         self.consumer.agrees_with(&truth)?;
         let server = self.server.take().context("coffer runs")?;

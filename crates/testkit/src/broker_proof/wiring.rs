@@ -4,13 +4,18 @@ use anyhow::Result;
 use coffer_brokers::{SinkBroker, SourceBroker};
 use serde_json::{Value, json};
 
+/// Settings of the nth reader at an address.
+pub(super) type Reader = fn(&str, usize) -> Result<SourceBroker>;
+
 pub struct Wiring {
     /// As the configuration calls it.
     pub name: &'static str,
     /// On which a command arrives.
     pub subject: &'static str,
+    /// Whether messages stay at the broker when they were read.
+    pub(super) rereads: bool,
+    pub(super) reader: Reader,
     sink: fn(&str) -> Value,
-    reader: fn(&str) -> Value,
     submitter: fn(&str) -> Value,
     source: fn(&str) -> Value,
 }
@@ -29,7 +34,12 @@ impl Wiring {
         name: "rabbitmq",
         subject: "erp.batch.orders",
         sink: |address| json!({ "url": amqp(address), "exchange": "events", "queue": "events", "create": true }),
-        reader: |address| json!({ "url": amqp(address), "queue": "events", "create": true }),
+        rereads: false,
+        reader: |address, _| {
+            settings(
+                json!({ "rabbitmq": { "url": amqp(address), "queue": "events", "create": true } }),
+            )
+        },
         submitter: |address| json!({ "url": amqp(address), "exchange": "work", "queue": "work", "create": true }),
         source: |address| json!({ "url": amqp(address), "queue": "work", "create": true }),
     };
@@ -38,23 +48,20 @@ impl Wiring {
         name: "kafka",
         subject: "work",
         sink: |address| json!({ "servers": [address], "topic": "events", "create_topic": true, "partitions": 3, "replicas": 1 }),
-        reader: |address| json!({ "servers": [address], "topic": "events", "group": "reader" }),
+        rereads: true,
+        reader: |address, number| {
+            let group = format!("reader-{number}");
+            settings(
+                json!({ "kafka": { "servers": [address], "topic": "events", "group": group } }),
+            )
+        },
         submitter: |address| json!({ "servers": [address], "topic": "work", "create_topic": true, "partitions": 3, "replicas": 1 }),
         source: |address| json!({ "servers": [address], "topic": "work", "group": "coffer" }),
     };
 
-    fn tagged(&self, settings: Value) -> Value {
-        json!({ self.name: settings })
-    }
-
-    pub(super) fn reader(&self, address: &str) -> Result<SourceBroker> {
-        Ok(serde_json::from_value(self.tagged((self.reader)(address)))?)
-    }
-
     pub(super) fn submitter(&self, address: &str) -> Result<SinkBroker> {
-        Ok(serde_json::from_value(
-            self.tagged((self.submitter)(address)),
-        )?)
+        let settings = (self.submitter)(address);
+        Ok(serde_json::from_value(json!({ self.name: settings }))?)
     }
 
     pub(super) fn sink_lines(&self, address: &str) -> Result<String> {
@@ -64,6 +71,10 @@ impl Wiring {
     pub(super) fn source_lines(&self, address: &str) -> Result<String> {
         lines(&(self.source)(address))
     }
+}
+
+fn settings(json: Value) -> Result<SourceBroker> {
+    Ok(serde_json::from_value(json)?)
 }
 
 /// As the keys of a TOML table: JSON's texts, numbers, booleans and lists are TOML's too.
