@@ -7,6 +7,7 @@
 //! on this side of the signer).
 //! Entry points: [`Platform`] for use cases, [`Platform::run_workers`] for the background.
 
+mod alarms;
 mod api_keys;
 mod assets;
 pub mod audit;
@@ -52,9 +53,9 @@ pub use deposits::{DepositCursor, DepositDecision, DepositFilter, DepositPage, D
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use events::{
-    AssetEventV1, BatchEventV1, CloudEvent, DepositEventV1, EVENTS_PER_PAGE_MAX, Event,
-    EventFilter, EventPage, LedgerEventV1, NetworkEventV1, PoolEventV1, ReconciliationEventV1,
-    VaultEventV1, WalletEventV1, schema_of,
+    AlarmEventV1, AssetEventV1, BatchEventV1, CloudEvent, DepositEventV1, EVENTS_PER_PAGE_MAX,
+    Event, EventFilter, EventPage, LedgerEventV1, NetworkEventV1, PoolEventV1,
+    ReconciliationEventV1, VaultEventV1, WalletEventV1, schema_of,
 };
 pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once};
@@ -108,6 +109,8 @@ struct Inner {
     watched: watch::WatchedSets,
     /// How far the coverage records were verified.
     verified: watch::Verified,
+    /// Refused objects that other systems were told of.
+    told: alarms::Told,
     /// Tells readers of the outbox that there is more.
     feed: events::Feed,
     /// Told when a chunk may have become due, so that workers need not poll for it.
@@ -140,6 +143,7 @@ impl Platform {
             uploads: Mutex::default(),
             watched: watch::WatchedSets::default(),
             verified: watch::Verified::default(),
+            told: alarms::Told::default(),
             feed: events::Feed::default(),
             work: tokio::sync::Notify::new(),
         }));

@@ -3,6 +3,7 @@
 mod batch;
 mod broker;
 mod deposit;
+mod events;
 mod ledger;
 mod local;
 mod network;
@@ -22,6 +23,7 @@ pub(crate) use self::batch::{
 };
 pub(crate) use self::broker::{SinkCommand, SourceCommand};
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+pub(crate) use self::events::{EventFilterArgs, EventsCommand, ReplayArgs, TailArgs};
 pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::network::{AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand};
@@ -116,6 +118,9 @@ pub(crate) enum Command {
     /// Message brokers that work comes from.
     #[command(subcommand)]
     Source(SourceCommand),
+    /// What other systems are told: follow it, or print what was.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -9,6 +9,7 @@ mod audit;
 mod batch;
 mod deposit;
 mod doctor;
+mod events;
 mod input;
 mod key;
 mod ledger;
@@ -113,6 +114,7 @@ impl Session {
             Command::Ledger(command) => ledger::run(self, command).await,
             Command::Sink(command) => sink::run(self, command).await,
             Command::Source(command) => source::run(self, command).await,
+            Command::Events(command) => events::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {

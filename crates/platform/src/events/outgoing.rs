@@ -135,6 +135,8 @@ impl Outgoing {
         let mut last = before;
         let rows = self.0.into_iter().map(|draft| {
             last += draft.count;
+            metrics::counter!("coffer_events_total", "object" => draft.kind.object())
+                .increment(draft.count);
             seals.seal(EventRow {
                 organization,
                 last,

@@ -2,6 +2,7 @@
 
 mod batches;
 mod drills;
+mod events;
 mod gates;
 mod idempotency;
 mod keys;

@@ -97,7 +97,7 @@ async fn bring_over(from: &Db, to: &Db, organization: OrganizationId) {
         .await
         .expect("reads")
     {
-        audit::append(&mut to, &record).await.expect("appends");
+        audit::append(&mut to, &record, 0).await.expect("appends");
     }
     to.commit().await.expect("commits");
 }

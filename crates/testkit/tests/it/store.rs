@@ -706,7 +706,9 @@ async fn the_audit_chain_in_pages(engine: Engine) {
         None
     );
     for seq in 1..=5 {
-        audit::append(&mut tx, &record(seq)).await.expect("appends");
+        audit::append(&mut tx, &record(seq), 0)
+            .await
+            .expect("appends");
     }
     let head = audit::head(&mut tx, organization())
         .await
@@ -1131,7 +1133,7 @@ async fn every_constraint_has_its_name(engine: Engine) {
         idempotency::insert(tx, &scope, &answer, 1)
             .await
             .expect("inserts");
-        audit::append(tx, &record(1)).await.expect("appends");
+        audit::append(tx, &record(1), 0).await.expect("appends");
     });
     let conflict = |result: Result<(), StoreError>| match result {
         Err(StoreError::Conflict(constraint)) => constraint,
@@ -1158,7 +1160,7 @@ async fn every_constraint_has_its_name(engine: Engine) {
     drop(tx);
     let mut tx = db.write().await.expect("begins");
     assert_eq!(
-        conflict(audit::append(&mut tx, &record(1)).await),
+        conflict(audit::append(&mut tx, &record(1), 0).await),
         Constraint::AuditSequence
     );
     drop(tx);
