@@ -27,6 +27,9 @@ pub use wiring::Wiring;
 const WITHIN: Duration = Duration::from_secs(240);
 const ROWS: usize = 20;
 const COPIES: usize = 5;
+/// The object of commands, the last level of their subject.
+const ORDERS: &str = "orders";
+const STRANGERS: &str = "strangers";
 const PAUSE: Duration = Duration::from_secs(3);
 
 /// What is done to the parts while commands are on their way.
@@ -76,6 +79,8 @@ struct Proof {
     sender: Sender,
     consumer: Consumer,
     deliveries: usize,
+    /// The id of an API key that may see batches and make none.
+    stranger: String,
 }
 
 /// Runs the scenario and judges it.
@@ -92,7 +97,15 @@ pub async fn run(options: Options) -> Result<Summary> {
         api: None,
         commands: Vec::new(),
         deliveries: 0,
+        stranger: String::new(),
     };
+    proof.start_coffer().await?;
+    let stranger = proof
+        .api()?
+        .create_key("stranger", &["batches:read"])
+        .await?;
+    proof.stranger = key_of(&stranger)?;
+    proof.stop_coffer().await?;
     proof.write_config()?;
     proof.start_coffer().await?;
     for (number, trouble) in proof.options.troubles.clone().into_iter().enumerate() {
@@ -115,13 +128,16 @@ impl Proof {
 
     fn write_config(&self) -> Result<()> {
         let address = self.options.broker.address();
-        let token = &self.options.site.token;
-        let key = token.split('_').nth(1).context("a token names its key")?;
+        let key = key_of(&self.options.site.token)?;
         let wiring = &self.options.wiring;
+        let stranger = wiring.strangers.map_or(String::new(), |subject| {
+            let key = &self.stranger;
+            format!("[[sources.senders]]\nsubject = \"{subject}\"\nkey = \"{key}\"\n")
+        });
         let text = format!(
             "[[sinks]]\nname = \"proof\"\n[sinks.broker.{name}]\n{sink}\n\n\
-             [[sources]]\nname = \"proof\"\n[[sources.senders]]\nsubject = \"{subject}\"\nkey = \"key_{key}\"\n\
-             [sources.broker.{name}]\n{source}\n",
+             [[sources]]\nname = \"proof\"\n[[sources.senders]]\nsubject = \"{subject}\"\nkey = \"{key}\"\n\
+             {stranger}[sources.broker.{name}]\n{source}\n",
             name = wiring.name,
             sink = wiring.sink_lines(&address)?,
             source = wiring.source_lines(&address)?,
@@ -142,6 +158,11 @@ impl Proof {
         Ok(())
     }
 
+    async fn stop_coffer(&mut self) -> Result<()> {
+        let server = self.server.take().context("coffer runs")?;
+        server.stop().await
+    }
+
     fn api(&self) -> Result<&Api> {
         self.api.as_ref().context("coffer runs")
     }
@@ -158,9 +179,9 @@ impl Proof {
         shuffle(&mut letters, number as u64 + 1);
         self.deliveries += letters.len();
         let half = letters.len() / 2;
-        self.sender.send(&letters[..half]).await?;
+        self.sender.send(ORDERS, &letters[..half]).await?;
         self.make(trouble).await?;
-        self.sender.send(&letters[half..]).await?;
+        self.sender.send(ORDERS, &letters[half..]).await?;
         self.batches_are_made().await
     }
 
@@ -187,7 +208,7 @@ impl Proof {
                 // What was sent is lost with the broker; whoever has no answer sends again.
                 let again = self.commands.clone();
                 self.deliveries += again.len();
-                self.sender.send(&again).await?;
+                self.sender.send(ORDERS, &again).await?;
             }
             Trouble::CofferKilled => {
                 let server = self.server.take().context("coffer runs")?;
@@ -246,7 +267,7 @@ impl Proof {
     /// Sent five times, parked once, and shown with its reason.
     async fn poison(&mut self) -> Result<()> {
         let letters = vec!["{\"no\": \"command\"}".to_owned(); COPIES];
-        self.sender.send(&letters).await?;
+        self.sender.send(ORDERS, &letters).await?;
         self.deliveries += letters.len();
         let deadline = Instant::now() + WITHIN;
         loop {
@@ -262,6 +283,37 @@ impl Proof {
             ensure!(
                 Instant::now() < deadline,
                 "not parked: {items:?}; {}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// A command as good as the others: parked while its key lacks the scope, and when the key is revoked.
+    async fn strangers(&mut self) -> Result<()> {
+        if self.options.wiring.strangers.is_none() {
+            return Ok(());
+        }
+        self.sender.send(STRANGERS, &[command_text(1_000)]).await?;
+        self.is_parked_for("forbidden").await?;
+        let path = format!("/v1/keys/{}", self.stranger);
+        self.api()?.delete(&path).await?;
+        self.sender.send(STRANGERS, &[command_text(1_001)]).await?;
+        self.deliveries += 2;
+        self.is_parked_for("unauthorized").await
+    }
+
+    async fn is_parked_for(&self, code: &str) -> Result<()> {
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            let parked = self.api()?.get("/v1/parked-messages").await?;
+            let items = parked["items"].as_array().cloned().unwrap_or_default();
+            if items.iter().any(|item| item["code"] == code) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "not parked for {code}: {items:?}; {}",
                 self.log()
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -323,8 +375,7 @@ impl Proof {
             self.consumer.drain().await?;
         }
         self.consumer.agrees_with(&truth)?;
-        let server = self.server.take().context("coffer runs")?;
-        server.stop().await?;
+        self.stop_coffer().await?;
         Ok(Summary {
             commands: self.commands.len(),
             deliveries: self.deliveries,
@@ -353,6 +404,12 @@ impl Proof {
         }
         Ok(())
     }
+}
+
+/// The id of the API key that a token is of.
+fn key_of(token: &str) -> Result<String> {
+    let id = token.split('_').nth(1).context("a token names its key")?;
+    Ok(format!("key_{id}"))
 }
 
 fn command_text(number: usize) -> String {

@@ -24,14 +24,14 @@ impl Sender {
     }
 
     /// Each letter under an id of its own, so that no broker takes two copies for one.
-    pub(super) async fn send(&mut self, letters: &[String]) -> Result<()> {
+    pub(super) async fn send(&mut self, about: &str, letters: &[String]) -> Result<()> {
         let mut messages = Vec::new();
         for letter in letters {
             self.sent += 1;
             messages.push(OutgoingMessage {
                 id: format!("letter-{}", self.sent),
                 organization: "erp".into(),
-                object: "orders".into(),
+                object: about.into(),
                 kind: "batch.submitted".into(),
                 body: Bytes::from(letter.clone()),
             });

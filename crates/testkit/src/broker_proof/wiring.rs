@@ -12,6 +12,8 @@ pub struct Wiring {
     pub name: &'static str,
     /// On which a command arrives.
     pub subject: &'static str,
+    /// Where commands of a key arrive that may make no batches; no subject can be told apart within a topic of Kafka.
+    pub strangers: Option<&'static str>,
     /// Whether messages stay at the broker when they were read.
     pub(super) rereads: bool,
     pub(super) reader: Reader,
@@ -24,6 +26,7 @@ impl Wiring {
     pub const NATS: Self = Self {
         name: "nats",
         subject: "in.erp.batch.orders",
+        strangers: Some("in.erp.batch.strangers"),
         sink: |address| json!({ "servers": [nats(address)], "stream": "EVENTS", "prefix": "coffer", "create_stream": true }),
         reader: |address| json!({ "servers": [nats(address)], "stream": "EVENTS", "subject": "coffer.>", "consumer": "reader" }),
         submitter: |address| json!({ "servers": [nats(address)], "stream": "WORK", "prefix": "in", "create_stream": true }),
@@ -33,6 +36,7 @@ impl Wiring {
     pub const RABBITMQ: Self = Self {
         name: "rabbitmq",
         subject: "erp.batch.orders",
+        strangers: Some("erp.batch.strangers"),
         sink: |address| json!({ "url": amqp(address), "exchange": "events", "queue": "events", "create": true }),
         rereads: false,
         reader: |address, _| {
@@ -41,12 +45,13 @@ impl Wiring {
             )
         },
         submitter: |address| json!({ "url": amqp(address), "exchange": "work", "queue": "work", "create": true }),
-        source: |address| json!({ "url": amqp(address), "queue": "work", "create": true }),
+        source: |address| json!({ "url": amqp(address), "queue": "work" }),
     };
 
     pub const KAFKA: Self = Self {
         name: "kafka",
         subject: "work",
+        strangers: None,
         sink: |address| json!({ "servers": [address], "topic": "events", "create_topic": true, "partitions": 3, "replicas": 1 }),
         rereads: true,
         reader: |address, number| {
