@@ -111,6 +111,9 @@ impl Connector {
                 ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request => {
                     BrokerError::Unavailable(error.to_string())
                 }
+                ConsumerErrorKind::JetStream(inner) if inner.code() >= 500 => {
+                    BrokerError::Unavailable(error.to_string())
+                }
                 _ => BrokerError::Refused(format!("consumer {}: {error}", settings.consumer)),
             })?;
         settings.check(&stream.cached_info().config, &consumer.cached_info().config)?;
