@@ -30,6 +30,9 @@ enum Job {
         /// A PostgreSQL to measure; SQLite when left out
         #[arg(long)]
         database_url: Option<String>,
+        /// Instead of measuring: once undisturbed, once with SIGKILLs in its middle, results compared
+        #[arg(long)]
+        kill: bool,
         /// More for `coffer-testkit bench-batch`, after `--`
         #[arg(last = true)]
         more: Vec<String>,
@@ -174,12 +177,16 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             rows,
             chains,
             database_url,
+            kill,
             more,
         } => {
             let rows = rows.to_string();
             command.args(["bench-batch", "--rows", &rows, "--chains", chains]);
             if let Some(url) = database_url {
                 command.args(["--database-url", url]);
+            }
+            if *kill {
+                command.arg("--kill");
             }
             process::run(command.args(more))
         }

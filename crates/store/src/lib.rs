@@ -25,6 +25,7 @@ pub mod events;
 pub mod hook_jobs;
 pub mod idempotency;
 pub mod ledger;
+mod mark;
 mod migrate;
 pub mod networks;
 pub mod organizations;
@@ -43,6 +44,7 @@ pub mod wallets;
 
 pub use db::{Db, Engine, Tx};
 pub use error::{Constraint, StoreError};
+pub use mark::Mark;
 pub use row::{Param, Row};
 
 /// A stored value with the MAC that `platform` put on it.

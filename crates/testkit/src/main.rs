@@ -127,6 +127,12 @@ struct BenchArgs {
     /// Only the batch itself.
     #[arg(long)]
     no_baselines: bool,
+    /// External ids as random as UUIDs, instead of numbered ones.
+    #[arg(long)]
+    random_ids: bool,
+    /// Instead of measuring: the batch once undisturbed and once with SIGKILLs in its middle, results compared.
+    #[arg(long)]
+    kill: bool,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -332,7 +338,17 @@ async fn bench_batch(bin_dir: Option<PathBuf>, args: BenchArgs) -> Result<()> {
         chains: args.chains,
         server_url: args.database_url,
         baselines: !args.no_baselines,
+        ids: if args.random_ids {
+            bench::Ids::Random
+        } else {
+            bench::Ids::InOrder
+        },
     };
-    print_figures(bench::batch(&options).await?, args.json);
+    let figures = if args.kill {
+        bench::killed(&options).await?
+    } else {
+        bench::batch(&options).await?
+    };
+    print_figures(figures, args.json);
     Ok(())
 }

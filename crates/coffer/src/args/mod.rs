@@ -28,8 +28,8 @@ pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArg
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::network::{AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand};
 pub(crate) use self::objects::{
-    AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
-    WalletShowArgs,
+    AddressCommand, AssignArgs, AuditCommand, CheckProofArgs, KeyCommand, ListArgs, VerifyArgs,
+    WalletCommand, WalletShowArgs,
 };
 pub(crate) use self::page::PageArgs;
 pub(crate) use self::reconcile::{ReconcileCommand, ReconcileListArgs};

@@ -29,7 +29,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::Environment;
-use crate::args::{Cli, Command, Global};
+use crate::args::{AuditCommand, Cli, Command, Global};
 use crate::client::Client;
 use crate::error::{Failure, Kind};
 use crate::local;
@@ -54,6 +54,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Init(args) => local::init(args, environment, out),
         Command::Serve(args) => local::serve(args, environment, out),
         Command::Openapi => local::openapi(out),
+        Command::Audit(AuditCommand::CheckProof(args)) => audit::check_proof(&args, out),
         command => {
             let session = Session::open(cli.global, environment.api_key)?;
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,6 +1,7 @@
 //! The platform as a whole, on both engines, with a real signer.
 
 mod batches;
+mod births;
 mod drills;
 mod events;
 mod gates;
