@@ -30,6 +30,9 @@ enum Job {
         /// A PostgreSQL to measure; SQLite when left out
         #[arg(long)]
         database_url: Option<String>,
+        /// Instead of measuring: once undisturbed, once with SIGKILLs in its middle, results compared
+        #[arg(long)]
+        kill: bool,
         /// More for `coffer-testkit bench-batch`, after `--`
         #[arg(last = true)]
         more: Vec<String>,
@@ -68,6 +71,14 @@ enum Job {
     Brokers {
         #[arg(long, default_value_t = 20_000)]
         events: u32,
+    },
+    /// A backlog of events drained to NATS by a server, with its memory, beside the bare client
+    Relay {
+        #[arg(long, default_value_t = 200_000)]
+        events: u32,
+        /// More for `coffer-testkit bench-relay`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
     },
     /// The set of watched addresses, beside a `HashSet`
     Watched {
@@ -145,7 +156,14 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
         }
         Job::Solana => process::run(command.args(example).args(["solana", "-p", "coffer-keys"])),
         Job::Brokers { events } => {
-            let of = ["publish_rate", "-p", "coffer-brokers", "--features", "kafka", "--"];
+            let of = [
+                "publish_rate",
+                "-p",
+                "coffer-brokers",
+                "--features",
+                "kafka",
+                "--",
+            ];
             let brokers = Brokers::prepare(root)?;
             for broker in ["rabbitmq", "kafka"] {
                 let mut cargo = Command::new("cargo");
@@ -159,12 +177,16 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             rows,
             chains,
             database_url,
+            kill,
             more,
         } => {
             let rows = rows.to_string();
             command.args(["bench-batch", "--rows", &rows, "--chains", chains]);
             if let Some(url) = database_url {
                 command.args(["--database-url", url]);
+            }
+            if *kill {
+                command.arg("--kill");
             }
             process::run(command.args(more))
         }
@@ -194,6 +216,11 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             if let Some(url) = database_url {
                 command.args(["--database-url", url]);
             }
+            process::run(command.args(more))
+        }
+        Job::Relay { events, more } => {
+            Brokers::prepare(root)?.tell(&mut command);
+            command.args(["bench-relay", "--events", &events.to_string()]);
             process::run(command.args(more))
         }
         Job::Watched { addresses, more } => {

@@ -5,7 +5,7 @@
 pub enum Arch {
     /// Plain Rust, on every machine.
     Portable,
-    /// x86-64 with AVX2: 4 lanes of 64 bits.
+    /// x86-64 with AVX2, BMI1 and BMI2: 4 lanes of 64 bits, and products of 32 bits.
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ, VL and IFMA: 8 lanes of 64 bits, and products of 52 bits.
     Ifma,
@@ -30,7 +30,9 @@ impl Arch {
                 && std::is_x86_feature_detected!("avx512dq")
                 && std::is_x86_feature_detected!("avx512vl")
                 && std::is_x86_feature_detected!("avx512ifma");
-            let avx2 = std::is_x86_feature_detected!("avx2");
+            let avx2 = std::is_x86_feature_detected!("avx2")
+                && std::is_x86_feature_detected!("bmi1")
+                && std::is_x86_feature_detected!("bmi2");
             match (avx2, ifma) {
                 (true, true) => &[Self::Portable, Self::Avx2, Self::Ifma],
                 (true, false) => &[Self::Portable, Self::Avx2],

@@ -95,11 +95,6 @@ impl Payloads {
         self.bytes.reserve(record_len * records);
     }
 
-    #[cfg(test)]
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
     /// The bytes of as many records more, to be written.
     pub(crate) fn more(&mut self, records: usize) -> &mut [u8] {
         let filled = self.bytes.len();

@@ -62,6 +62,7 @@ event_types! {
     PoolChanged = "pool.changed",
     PoolFilled = "pool.filled",
     ReconciliationDrifted = "reconciliation.drifted",
+    AlarmRaised = "alarm.raised",
 }
 
 impl EventType {

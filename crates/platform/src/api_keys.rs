@@ -12,7 +12,8 @@ use crate::events::Outgoing;
 use crate::freshness::{Versioned, check_complete};
 use crate::seal::SealKeys;
 use crate::transaction::{reread, transact};
-use crate::{Caller, Entropy, Error, Platform, Scope, clock};
+use crate::unchanged::Known;
+use crate::{Caller, Entropy, Error, Mark, Platform, Scope, clock};
 
 const PREFIX: &str = "cfr";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -103,17 +104,70 @@ fn view(row: &ApiKeyRow) -> Result<ApiKey, Error> {
 impl Platform {
     /// The caller behind a token; `None` for every token that does not count, whatever the reason.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Error> {
+        Ok(self.authenticate_at(token).await?.map(|(caller, _)| caller))
+    }
+
+    /// The same, and the state of the database in which the key counted. What was read since and is kept with this
+    /// mark may be answered again for as long as the mark stays.
+    pub async fn authenticate_at(
+        &self,
+        token: &str,
+    ) -> Result<Option<(Caller, Option<Mark>)>, Error> {
         let Some((id, secret)) = parse_token(token) else {
             return Ok(None);
         };
+        // Before the key is read: what is kept with it is then as new as the mark says, or newer.
+        let mark = self.mark().await;
+        let hash: [u8; 32] = Sha256::digest(secret.as_slice()).into();
+        let name = Sha256::new()
+            .chain_update(id.as_bytes())
+            .chain_update(hash)
+            .finalize()
+            .into();
+        let unchanged = &self.0.unchanged;
+        let known = mark.as_ref().and_then(|mark| unchanged.caller(mark, &name));
+        let known = match known {
+            Some(known) => known,
+            None => match self.known_key(id, &hash).await? {
+                Some(known) => known,
+                None => return Ok(None),
+            },
+        };
+        if known.expires_at_ms.is_some_and(|end| self.now_ms() >= end) {
+            return Ok(None);
+        }
+        if let Some(mark) = &mark {
+            unchanged.keep_caller(mark, name, known.clone());
+        }
+        Ok(Some((known.caller, mark)))
+    }
+
+    /// The key, if it is the one and was not revoked.
+    async fn known_key(&self, id: ApiKeyId, hash: &[u8; 32]) -> Result<Option<Known>, Error> {
         let Some(row) = reread!(self.read_key(id))? else {
             return Ok(None);
         };
-        let hash: [u8; 32] = Sha256::digest(secret.as_slice()).into();
         let matches: bool = hash.ct_eq(&row.secret_hash).into();
-        let live =
-            row.revoked_at_ms.is_none() && row.expires_at_ms.is_none_or(|end| self.now_ms() < end);
-        if !matches || !live {
+        if !matches || row.revoked_at_ms.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Known {
+            expires_at_ms: row.expires_at_ms,
+            caller: Caller {
+                organization: row.organization,
+                key: row.id,
+                scopes: view(&row)?.scopes,
+            },
+        }))
+    }
+
+    /// The caller whom a configuration names by an API key's id, since a message brings no secret; `None` when the
+    /// key is unknown, revoked or past its end.
+    pub async fn caller_of_key(&self, id: ApiKeyId) -> Result<Option<Caller>, Error> {
+        let Some(row) = reread!(self.read_key(id))? else {
+            return Ok(None);
+        };
+        if !self.is_live(&row) {
             return Ok(None);
         }
         let scopes = view(&row)?.scopes;
@@ -122,6 +176,16 @@ impl Platform {
             key: row.id,
             scopes,
         }))
+    }
+
+    /// Whose key it is, whether or not it still counts.
+    pub async fn owner_of_key(&self, id: ApiKeyId) -> Result<Option<OrganizationId>, Error> {
+        let row = reread!(self.read_key(id))?;
+        Ok(row.map(|row| row.organization))
+    }
+
+    fn is_live(&self, row: &ApiKeyRow) -> bool {
+        row.revoked_at_ms.is_none() && row.expires_at_ms.is_none_or(|end| self.now_ms() < end)
     }
 
     async fn read_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRow>, Error> {

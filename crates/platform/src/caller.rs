@@ -53,6 +53,7 @@ scopes! {
     DepositsWrite = "deposits:write",
     LedgerRead = "ledger:read",
     EventsRead = "events:read",
+    EventsWrite = "events:write",
     AuditRead = "audit:read",
     KeysWrite = "keys:write",
     Admin = "admin",

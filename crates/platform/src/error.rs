@@ -108,6 +108,33 @@ impl Error {
         }
     }
 
+    /// The same for another caller whose work failed in the same step.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::NotFound { what, id } => Self::not_found(what, id),
+            Self::IdempotencyConflict { key } => Self::IdempotencyConflict { key: key.clone() },
+            Self::StateConflict(text) => Self::StateConflict(text.clone()),
+            Self::VaultAwaitingDrill(vault) => Self::VaultAwaitingDrill(*vault),
+            Self::IndexExhausted(text) => Self::IndexExhausted(text.clone()),
+            Self::Integrity { object } => Self::Integrity {
+                object: object.clone(),
+            },
+            Self::AuditBroken {
+                organization,
+                reason,
+            } => Self::AuditBroken {
+                organization: *organization,
+                reason: reason.clone(),
+            },
+            Self::Signer(SignerError::Unreachable(text)) => {
+                SignerError::Unreachable(text.clone()).into()
+            }
+            Self::StoreUnavailable(text) => Self::StoreUnavailable(text.clone()),
+            Self::Contended(text) => Self::Contended(text.clone()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+
     /// Whether waiting may cure it. Everything else fails again the same way.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -1,5 +1,7 @@
 //! One effect per idempotency key: the first answer is kept in the transaction of the effect.
 
+use std::sync::Arc;
+
 use coffer_store::Tx;
 use coffer_store::idempotency::{self as rows, IdempotencyScope, StoredAnswer};
 
@@ -13,6 +15,16 @@ pub struct Once<'a, T> {
     pub fingerprint: [u8; 32],
     /// The answer to keep: HTTP status and body.
     pub render: &'a (dyn Fn(&T) -> (u16, String) + Send + Sync),
+}
+
+/// Makes of an effect the answer to keep: HTTP status and body.
+pub type Render<T> = dyn Fn(&T) -> (u16, String) + Send + Sync;
+
+/// A [`Once`] that outlives its call, for an effect that is committed together with those of others.
+pub struct OwnedOnce<T> {
+    pub key: String,
+    pub fingerprint: [u8; 32],
+    pub render: Arc<Render<T>>,
 }
 
 /// The answer to a request with an idempotency key.
@@ -57,28 +69,34 @@ impl Platform {
     ) -> Result<Option<Answer<T>>, Error> {
         let Some(once) = once else { return Ok(None) };
         let scope = scope(caller, operation, once.key);
-        let stored = rows::find(tx, &scope).await?;
-        if let Some(answer) = &stored {
-            let kept = Kept {
-                scope: &scope,
-                answer,
-            };
-            if !self.0.seals.verifies(&kept, &answer.seal) {
-                return Err(refused(format!("the answer kept under {:?}", once.key)));
-            }
-        }
-        match stored {
+        match rows::find(tx, &scope).await? {
             None => Ok(None),
-            Some(stored) if stored.fingerprint != once.fingerprint => {
-                Err(Error::IdempotencyConflict {
-                    key: once.key.to_owned(),
-                })
-            }
-            Some(stored) => Ok(Some(Answer::Replayed {
-                status: stored.status,
-                body: stored.answer,
-            })),
+            Some(stored) => self.replayed(&scope, once.fingerprint, stored).map(Some),
         }
+    }
+
+    /// What was kept under a key, if it is whole and the request is the same.
+    pub(crate) fn replayed<T>(
+        &self,
+        scope: &IdempotencyScope,
+        fingerprint: [u8; 32],
+        stored: StoredAnswer,
+    ) -> Result<Answer<T>, Error> {
+        let kept = Kept {
+            scope,
+            answer: &stored,
+        };
+        if !self.0.seals.verifies(&kept, &stored.seal) {
+            return Err(refused(format!("the answer kept under {:?}", scope.key)));
+        }
+        if stored.fingerprint != fingerprint {
+            let key = scope.key.clone();
+            return Err(Error::IdempotencyConflict { key });
+        }
+        Ok(Answer::Replayed {
+            status: stored.status,
+            body: stored.answer,
+        })
     }
 
     /// The same before slow work outside of a transaction; the one with the effect asks again.
@@ -102,21 +120,31 @@ impl Platform {
         value: &T,
     ) -> Result<(), Error> {
         let Some(once) = once else { return Ok(()) };
-        let (status, answer) = (once.render)(value);
+        let scope = scope(caller, operation, once.key);
+        let stored = self.answer_to_keep(&scope, once.fingerprint, (once.render)(value));
+        rows::insert(tx, &scope, &stored, self.now_ms()).await?;
+        Ok(())
+    }
+
+    /// An answer with its seal.
+    pub(crate) fn answer_to_keep(
+        &self,
+        scope: &IdempotencyScope,
+        fingerprint: [u8; 32],
+        (status, answer): (u16, String),
+    ) -> StoredAnswer {
         let mut stored = StoredAnswer {
-            fingerprint: once.fingerprint,
+            fingerprint,
             status,
             answer,
             seal: Vec::new(),
         };
-        let scope = scope(caller, operation, once.key);
         let kept = Kept {
-            scope: &scope,
+            scope,
             answer: &stored,
         };
         stored.seal = self.0.seals.seal_of(&kept).to_vec();
-        rows::insert(tx, &scope, &stored, self.now_ms()).await?;
-        Ok(())
+        stored
     }
 }
 

@@ -7,6 +7,7 @@
 //! on this side of the signer).
 //! Entry points: [`Platform`] for use cases, [`Platform::run_workers`] for the background.
 
+mod alarms;
 mod api_keys;
 mod assets;
 pub mod audit;
@@ -24,10 +25,13 @@ mod gates;
 mod idempotency;
 pub mod ledger;
 mod networks;
+mod parked;
 mod pools;
 mod reconciliation;
 mod seal;
+mod sinks;
 mod transaction;
+mod unchanged;
 mod vaults;
 mod wallets;
 mod watch;
@@ -46,21 +50,24 @@ pub use assets::{AddedAsset, AssetChange, AssetFilter, NewAsset};
 pub use balances::{OnChain, WalletBalance};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
+pub use coffer_store::Mark;
 pub use deposits::{DepositCursor, DepositDecision, DepositFilter, DepositPage, DepositView};
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use events::{
-    AssetEventV1, BatchEventV1, CloudEvent, DepositEventV1, EVENTS_PER_PAGE_MAX, Event,
-    EventFilter, EventPage, LedgerEventV1, NetworkEventV1, PoolEventV1, ReconciliationEventV1,
-    VaultEventV1, WalletEventV1, schema_of,
+    AlarmEventV1, AssetEventV1, BatchEventV1, CloudEvent, DepositEventV1, EVENTS_PER_PAGE_MAX,
+    Event, EventFilter, EventPage, LedgerEventV1, NetworkEventV1, PoolEventV1,
+    ReconciliationEventV1, VaultEventV1, WalletEventV1, schema_of,
 };
 pub use gates::{AllowListChange, GateSet};
-pub use idempotency::{Answer, Once};
+pub use idempotency::{Answer, Once, OwnedOnce, Render};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
+pub use parked::{ParkedMessage, ParkedPage, Parking};
 pub use pools::Pool;
 pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
+pub use sinks::{SinkSettings, SinkState};
 pub use vaults::{Drilled, NewVault};
-pub use wallets::{Assigned, NewWallet, Page, Refused, WalletFilter};
+pub use wallets::{Assigned, MAX_AT_ONCE, NewWallet, Page, Refused, WalletFilter};
 pub use watch::{CoveredBlock, Followed, Full, Place, Rescan, WatchedSet, WatcherSettings};
 pub use workers::WorkerSettings;
 
@@ -104,8 +111,14 @@ struct Inner {
     watched: watch::WatchedSets,
     /// How far the coverage records were verified.
     verified: watch::Verified,
+    /// Refused objects that other systems were told of.
+    told: alarms::Told,
     /// Tells readers of the outbox that there is more.
     feed: events::Feed,
+    /// What was verified since the database changed last.
+    unchanged: unchanged::Unchanged,
+    /// Calls that wait for a wallet from a pool.
+    desk: wallets::Desk,
     /// Told when a chunk may have become due, so that workers need not poll for it.
     work: tokio::sync::Notify,
 }
@@ -136,7 +149,10 @@ impl Platform {
             uploads: Mutex::default(),
             watched: watch::WatchedSets::default(),
             verified: watch::Verified::default(),
+            told: alarms::Told::default(),
             feed: events::Feed::default(),
+            unchanged: unchanged::Unchanged::default(),
+            desk: wallets::Desk::default(),
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();
@@ -179,6 +195,11 @@ impl Platform {
     /// Refuses everything of an organization whose audit chain is broken.
     pub(crate) fn guard(&self, organization: OrganizationId) -> Result<(), Error> {
         self.0.chains.check(organization)
+    }
+
+    /// Refuses when the audit chain of the caller's organization is broken; for what is answered without a use case.
+    pub fn check_organization(&self, caller: &Caller) -> Result<(), Error> {
+        self.guard(caller.organization)
     }
 
     /// Learns what the chain says now, as `tx` sees it. Before wallets are read in `tx`.

@@ -125,10 +125,16 @@ impl Platform {
         Ok(added)
     }
 
-    /// Begins a pool with the default watermarks, if it was never used, and adds a first entry.
-    pub(crate) async fn begin_pool(&self, vault: VaultId) -> Result<(), Error> {
+    /// Begins a pool with the default watermarks, if it was never used, and adds entries that are needed now.
+    pub(crate) async fn begin_pool(&self, vault: VaultId, needed: u32) -> Result<(), Error> {
         transact!(self, tx, { Ok(rows::begin(tx, vault, DEFAULT).await?) })?;
-        self.fill_pool(vault, 1).await
+        let mut left = needed;
+        while left > 0 {
+            let step = left.min(STEP);
+            self.fill_pool(vault, step).await?;
+            left -= step;
+        }
+        Ok(())
     }
 
     /// Adds `count` entries. Indexes are allocated in the transaction that adds their entries, so none is lost.

@@ -193,6 +193,7 @@ impl SealKeys {
 /// Counts and logs a refusal. The object's content is not logged.
 pub(crate) fn refused(object: String) -> Error {
     metrics::counter!("coffer_seal_failures_total").increment(1);
+    crate::alarms::note(&object);
     tracing::error!(
         object,
         alarm = "integrity",

@@ -58,8 +58,8 @@ impl Platform {
     async fn chunk_loop(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let told = self.0.work.notified();
-            let pause = match self.work_on_chunk().await {
-                Ok(Worked::Chunk) => continue,
+            let pause = match self.work_on_chunks(&stop).await {
+                Ok(Worked::Chunks) => continue,
                 Ok(Worked::Nothing) => IDLE,
                 Err(error) => {
                     tracing::warn!(%error, "no chunk could be taken");

@@ -2,11 +2,18 @@
 //!
 //! Read once, at start. Nothing else in this room reads files for settings, or the environment.
 
+mod brokers;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use coffer_platform::SinkSettings;
 use serde::Deserialize;
+
+pub use brokers::{SenderConfig, SinkConfig, SourceConfig};
+
+use crate::sources::SourceSettings;
 
 /// Where `coffer serve` listens and its client commands connect unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -30,6 +37,12 @@ pub enum ConfigError {
         key: &'static str,
         rule: &'static str,
     },
+    #[error("the configuration file {path} is not valid: {section}: {reason}")]
+    Section {
+        path: PathBuf,
+        section: String,
+        reason: String,
+    },
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -40,15 +53,19 @@ pub struct Config {
     pub signer: SignerConfig,
     pub rate_limit: RateLimitConfig,
     pub log: LogConfig,
+    pub sinks: Vec<SinkConfig>,
+    pub sources: Vec<SourceConfig>,
 }
 
-/// What this process does. `api` answers HTTP; `worker` works on batches and pools; `watcher` follows the chains.
+/// What this process does. `api` answers HTTP; `worker` works on batches and pools; `watcher` follows the chains;
+/// `notifier` delivers events to webhooks and brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Api,
     Worker,
     Watcher,
+    Notifier,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -84,7 +101,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
-            roles: vec![Role::Api, Role::Worker, Role::Watcher],
+            roles: vec![Role::Api, Role::Worker, Role::Watcher, Role::Notifier],
             max_body_bytes: 4 << 20,
             max_upload_bytes: 1 << 30,
             max_headers: 64,
@@ -140,7 +157,7 @@ impl ServerConfig {
             (
                 !self.roles.is_empty(),
                 "server.roles",
-                "a list of api, worker and watcher",
+                "a list of api, worker, watcher and notifier",
             ),
         ];
         match rules.iter().find(|(holds, ..)| !holds) {
@@ -238,7 +255,24 @@ impl Config {
                 key,
                 rule,
             })?;
+        let wrong = |(section, reason)| ConfigError::Section {
+            path: path.to_owned(),
+            section,
+            reason,
+        };
+        brokers::sinks(&config.sinks).map_err(wrong)?;
+        brokers::sources(&config.sources).map_err(wrong)?;
         Ok(config)
+    }
+
+    /// Checked when the file was read.
+    pub(crate) fn sink_settings(&self) -> Vec<SinkSettings> {
+        brokers::sinks(&self.sinks).unwrap_or_default()
+    }
+
+    /// Checked when the file was read.
+    pub(crate) fn source_settings(&self) -> Vec<SourceSettings> {
+        brokers::sources(&self.sources).unwrap_or_default()
     }
 }
 

@@ -19,6 +19,14 @@ mod metrics;
 mod openapi;
 mod problem;
 pub mod run;
+mod sources;
 
 pub use openapi::openapi_json;
 pub use run::{Announce, InitOptions, Initialized, ServeOptions, init, serve, serve_until};
+
+/// What an address of any chain served here encodes; `None` for a text that is none.
+#[must_use]
+pub fn address_payload(text: &str) -> Option<Vec<u8>> {
+    let address = coffer_chains::parse(text).ok()?;
+    Some(address.payload.bytes().to_vec())
+}

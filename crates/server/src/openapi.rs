@@ -1,11 +1,15 @@
 //! The OpenAPI 3.1 document, made from the endpoints themselves.
 
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, tag::TagBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, tag::TagBuilder,
+};
 
 use coffer_platform::{
-    AssetEventV1, BatchEventV1, DepositEventV1, LedgerEventV1, NetworkEventV1, PoolEventV1,
-    ReconciliationEventV1, Scope, VaultEventV1, WalletEventV1,
+    AlarmEventV1, AssetEventV1, BatchEventV1, DepositEventV1, LedgerEventV1, NetworkEventV1,
+    PoolEventV1, ReconciliationEventV1, Scope, VaultEventV1, WalletEventV1,
 };
 
 use crate::access::SECURITY_SCHEME;
@@ -70,22 +74,39 @@ fn frame() -> OpenApi {
         tags.map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build());
     let components = ComponentsBuilder::new()
         .security_scheme(SECURITY_SCHEME, SecurityScheme::Http(key))
-        .schema_from::<ProblemView<'_>>()
-        .schema_from::<BatchEventV1>()
-        .schema_from::<WalletEventV1>()
-        .schema_from::<DepositEventV1>()
-        .schema_from::<LedgerEventV1>()
-        .schema_from::<NetworkEventV1>()
-        .schema_from::<AssetEventV1>()
-        .schema_from::<VaultEventV1>()
-        .schema_from::<PoolEventV1>()
-        .schema_from::<ReconciliationEventV1>()
-        .build();
+        .schema_from::<ProblemView<'_>>();
+    let components = event_shapes().fold(components, |components, (name, schema)| {
+        components.schema(name, schema)
+    });
+    let components = components.build();
     OpenApiBuilder::new()
         .info(info)
         .tags(Some(tags))
         .components(Some(components))
         .build()
+}
+
+/// What events say: no endpoint answers these shapes by themselves.
+fn event_shapes() -> impl Iterator<Item = (String, RefOr<Schema>)> {
+    fn shape<T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
+        let mut shapes = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut shapes);
+        shapes
+    }
+    [
+        shape::<BatchEventV1>(),
+        shape::<WalletEventV1>(),
+        shape::<DepositEventV1>(),
+        shape::<LedgerEventV1>(),
+        shape::<NetworkEventV1>(),
+        shape::<AssetEventV1>(),
+        shape::<VaultEventV1>(),
+        shape::<PoolEventV1>(),
+        shape::<ReconciliationEventV1>(),
+        shape::<AlarmEventV1>(),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn introduction() -> String {
@@ -128,6 +149,7 @@ fn what(scope: Scope) -> &'static str {
         Scope::DepositsWrite => "release and reject held deposits",
         Scope::LedgerRead => "see ledger accounts, transactions, entries, balances and statements",
         Scope::EventsRead => "read and follow events, of every object",
+        Scope::EventsWrite => "have events published again to a message broker",
         Scope::AuditRead => "read the audit log",
         Scope::KeysWrite => "create, list and revoke API keys",
         Scope::Admin => "everything",

@@ -15,27 +15,35 @@ use coffer_domain::address::AddressPayload;
 use coffer_domain::id::{VaultId, WalletId};
 use coffer_domain::wallet::Wallet;
 
-use crate::{Param, Sealed, StoreError, Tx, bulk};
+use crate::{Engine, Param, Sealed, StoreError, Tx, bulk};
 
 /// A run has two to this many indexes.
 const RUN_BITS: u32 = 13;
 /// Enough for the runs of all 2³¹ indexes of a vault.
 const RUNS_PER_VAULT_BITS: u32 = 18;
 
-/// Inserts the addresses of wallets. One that its run has already fails the whole.
-pub(crate) async fn insert(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<(), StoreError> {
-    let mut numbers: HashMap<VaultId, i64> = HashMap::new();
+/// Finds the wallet of an address, the newest runs first.
+pub(crate) const WALLET_OF: &str = "WITH RECURSIVE runs (run) AS (SELECT max(run) FROM addresses UNION ALL \
+    SELECT (SELECT max(older.run) FROM addresses older WHERE older.run < runs.run) \
+    FROM runs WHERE runs.run IS NOT NULL) \
+    SELECT wallet_id FROM (SELECT (SELECT a.wallet_id FROM addresses a WHERE a.run = runs.run \
+    AND a.payload = $1 AND a.kind = $2) AS wallet_id FROM runs) AS found \
+    WHERE wallet_id IS NOT NULL LIMIT 1";
+
+/// Numbers of vaults in the index. One never changes once it was given.
+pub type VaultNumbers = HashMap<VaultId, i64>;
+
+/// The addresses of wallets, ready to be inserted: one that its run has already fails the whole. `None` when the number of
+/// a vault is not among `numbers`.
+pub(crate) fn insertion(
+    engine: Engine,
+    wallets: &[Sealed<Wallet>],
+    numbers: &VaultNumbers,
+) -> Option<bulk::Insertion> {
     let mut entries: Vec<(i64, &AddressPayload, &WalletId)> = Vec::with_capacity(wallets.len());
     for sealed in wallets {
         let wallet = &sealed.value;
-        let number = match numbers.get(&wallet.vault) {
-            Some(number) => *number,
-            None => {
-                let number = vault_number(tx, wallet.vault).await?;
-                numbers.insert(wallet.vault, number);
-                number
-            }
-        };
+        let number = numbers.get(&wallet.vault)?;
         let run = (number << RUNS_PER_VAULT_BITS) + i64::from(wallet.index >> RUN_BITS);
         entries.extend(
             wallet
@@ -55,21 +63,41 @@ pub(crate) async fn insert(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<()
             Param::Blob(id.as_bytes()),
         ]
     });
-    bulk::insert(
-        tx,
-        "addresses",
-        &["run", "payload", "kind", "wallet_id"],
-        rows,
-    )
-    .await?;
-    Ok(())
+    let columns = ["run", "payload", "kind", "wallet_id"];
+    Some(bulk::Insertion::of(engine, "addresses", &columns, rows))
+}
+
+/// The numbers of the wallets' vaults; a vault that has none is given one.
+pub(crate) async fn numbers(
+    tx: &mut Tx,
+    wallets: &[Sealed<Wallet>],
+) -> Result<VaultNumbers, StoreError> {
+    let mut numbers = VaultNumbers::new();
+    for sealed in wallets {
+        let vault = sealed.value.vault;
+        if !numbers.contains_key(&vault) {
+            numbers.insert(vault, vault_number(tx, vault).await?);
+        }
+    }
+    Ok(numbers)
+}
+
+const FIND_NUMBER: &str = "SELECT number FROM address_vaults WHERE vault_id = $1";
+
+/// The number of one vault, if it has one.
+pub async fn known_numbers(tx: &mut Tx, vault: VaultId) -> Result<VaultNumbers, StoreError> {
+    let row = tx
+        .fetch_optional(FIND_NUMBER, &[Param::Blob(vault.as_bytes())])
+        .await?;
+    row.map(|row| Ok((vault, row.int(0)?)))
+        .into_iter()
+        .collect()
 }
 
 /// The number of a vault in the index; its first wallet gives it one.
 async fn vault_number(tx: &mut Tx, vault: VaultId) -> Result<i64, StoreError> {
-    let find = "SELECT number FROM address_vaults WHERE vault_id = $1";
     let id = [Param::Blob(vault.as_bytes())];
-    if let Some(row) = tx.fetch_optional(find, &id).await? {
+    if let Some(row) = tx.fetch_optional(FIND_NUMBER, &id).await? {
         return row.int(0);
     }
     // Whoever comes first for the same vault wins; the same number for another vault is a lost race.
@@ -79,7 +107,7 @@ async fn vault_number(tx: &mut Tx, vault: VaultId) -> Result<i64, StoreError> {
         &id,
     )
     .await?;
-    let row = tx.fetch_optional(find, &id).await?;
+    let row = tx.fetch_optional(FIND_NUMBER, &id).await?;
     row.ok_or_else(|| {
         StoreError::Retry(format!(
             "another vault took the number of {vault} in the address index"
@@ -95,12 +123,7 @@ pub async fn wallet_of(
 ) -> Result<Option<WalletId>, StoreError> {
     let row = tx
         .fetch_optional(
-            "WITH RECURSIVE runs (run) AS (SELECT max(run) FROM addresses UNION ALL \
-             SELECT (SELECT max(older.run) FROM addresses older WHERE older.run < runs.run) \
-             FROM runs WHERE runs.run IS NOT NULL) \
-             SELECT wallet_id FROM (SELECT (SELECT a.wallet_id FROM addresses a WHERE a.run = runs.run \
-             AND a.payload = $1 AND a.kind = $2) AS wallet_id FROM runs) AS found \
-             WHERE wallet_id IS NOT NULL LIMIT 1",
+            WALLET_OF,
             &[
                 Param::Blob(payload.bytes()),
                 Param::Int(i64::from(payload.kind().code())),

@@ -3,7 +3,10 @@
 //!
 //! A broken uniqueness rule fails the whole insert; the caller rolls back and decides anew.
 
-use sqlx::{AssertSqlSafe, Postgres};
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, AssertSqlSafe, Postgres, Sqlite};
 
 use crate::db::{Engine, Tx};
 use crate::dialect::store_error;
@@ -21,6 +24,61 @@ pub const KEYS: &str = "{keys}";
 /// COPY data is sent in pieces of about this size.
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Rows ready to be inserted. Whatever needs no transaction was done: a transaction that inserts them holds its locks, on
+/// SQLite the one writer, for no longer than the database takes.
+pub struct Insertion(Ready);
+
+enum Ready {
+    Sqlite(Vec<(Arc<String>, SqliteArguments)>),
+    /// The statement, and its data in pieces.
+    Postgres(String, Vec<Vec<u8>>),
+}
+
+impl Insertion {
+    /// From rows with one parameter per column.
+    pub fn of<'a, R>(engine: Engine, table: &str, columns: &[&str], rows: R) -> Self
+    where
+        R: ExactSizeIterator<Item = Vec<Param<'a>>>,
+    {
+        match engine {
+            Engine::Sqlite => Self(Ready::Sqlite(statements(table, columns, rows))),
+            Engine::Postgres => {
+                let sql = format!(
+                    "COPY {table} ({}) FROM STDIN (FORMAT binary)",
+                    columns.join(", ")
+                );
+                Self(Ready::Postgres(sql, copy_data(columns.len(), rows)))
+            }
+        }
+    }
+
+    /// Answers how many rows were inserted.
+    pub async fn run(&self, tx: &mut Tx) -> Result<u64, StoreError> {
+        match (&self.0, tx) {
+            (Ready::Sqlite(statements), Tx::Sqlite(tx)) => {
+                let mut inserted = 0;
+                for (sql, arguments) in statements {
+                    let sql = AssertSqlSafe(Arc::clone(sql));
+                    let query = sqlx::query_with::<Sqlite, _>(sql, arguments.clone());
+                    let done = query.execute(&mut **tx).await.map_err(store_error)?;
+                    inserted += done.rows_affected();
+                }
+                Ok(inserted)
+            }
+            (Ready::Postgres(sql, pieces), Tx::Pg(tx)) => {
+                let mut sink = tx.copy_in_raw(sql).await.map_err(store_error)?;
+                for piece in pieces {
+                    sink.send(piece.as_slice()).await.map_err(store_error)?;
+                }
+                sink.finish().await.map_err(store_error)
+            }
+            _ => Err(StoreError::Other(
+                "rows made ready for one engine were given to the other".to_owned(),
+            )),
+        }
+    }
+}
+
 /// Inserts `rows`, each with one parameter per column.
 pub async fn insert<'a, R>(
     tx: &mut Tx,
@@ -31,22 +89,19 @@ pub async fn insert<'a, R>(
 where
     R: ExactSizeIterator<Item = Vec<Param<'a>>>,
 {
-    match tx {
-        Tx::Sqlite(_) => insert_values(tx, table, columns, rows).await,
-        Tx::Pg(pg) => copy(pg, table, columns, rows).await,
-    }
+    let insertion = Insertion::of(tx.engine(), table, columns, rows);
+    insertion.run(tx).await
 }
 
-async fn insert_values<'a, R>(
-    tx: &mut Tx,
+fn statements<'a, R>(
     table: &str,
     columns: &[&str],
     mut rows: R,
-) -> Result<u64, StoreError>
+) -> Vec<(Arc<String>, SqliteArguments)>
 where
     R: ExactSizeIterator<Item = Vec<Param<'a>>>,
 {
-    let mut inserted = 0;
+    let mut statements: Vec<(Arc<String>, SqliteArguments)> = Vec::new();
     for size in SQLITE_ROWS {
         if size * columns.len() > SQLITE_MAX_PARAMS {
             continue;
@@ -54,10 +109,32 @@ where
         while rows.len() >= size {
             let rows: Vec<Vec<Param<'a>>> = rows.by_ref().take(size).collect();
             let (sql, params) = values_of(table, columns, &rows);
-            inserted += tx.execute(sql, &params).await?;
+            // Most have the text of the one before.
+            let sql = match statements.last() {
+                Some((last, _)) if **last == sql => Arc::clone(last),
+                _ => Arc::new(sql),
+            };
+            statements.push((sql, arguments(&params)));
         }
     }
-    Ok(inserted)
+    statements
+}
+
+fn arguments(params: &[Param<'_>]) -> SqliteArguments {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(params.len(), 0);
+    for param in params {
+        let added = match *param {
+            Param::Int(value) => arguments.add(value),
+            Param::OptInt(value) => arguments.add(value),
+            Param::Text(value) => arguments.add(value.to_owned()),
+            Param::OptText(value) => arguments.add(value.map(str::to_owned)),
+            Param::Blob(value) => arguments.add(value.to_vec()),
+            Param::OptBlob(value) => arguments.add(value.map(<[u8]>::to_vec)),
+        };
+        added.expect("numbers, texts and bytes can always be encoded");
+    }
+    arguments
 }
 
 /// One INSERT with its parameters. A column that has the same value in all rows is bound once: the cost of a
@@ -126,36 +203,24 @@ pub(crate) fn placeholders(engine: Engine, params: &mut Vec<Param<'_>>) -> Strin
     }
 }
 
-async fn copy<'a, R>(
-    tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
-    table: &str,
-    columns: &[&str],
-    rows: R,
-) -> Result<u64, StoreError>
-where
-    R: Iterator<Item = Vec<Param<'a>>>,
-{
-    let sql = format!(
-        "COPY {table} ({}) FROM STDIN (FORMAT binary)",
-        columns.join(", ")
-    );
-    let mut sink = tx.copy_in_raw(&sql).await.map_err(store_error)?;
+/// The data of a binary COPY, in pieces.
+fn copy_data<'a>(width: usize, rows: impl Iterator<Item = Vec<Param<'a>>>) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
     let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
-    let width = i16::try_from(columns.len()).expect("a table has fewer than 32,768 columns");
+    let width = i16::try_from(width).expect("a table has fewer than 32,768 columns");
     for row in rows {
         buffer.extend_from_slice(&width.to_be_bytes());
         for param in row {
             copy_field(&mut buffer, param);
         }
         if buffer.len() >= COPY_BUFFER_BYTES {
-            sink.send(std::mem::take(&mut buffer))
-                .await
-                .map_err(store_error)?;
+            let next = Vec::with_capacity(buffer.len() + buffer.len() / 8);
+            pieces.push(std::mem::replace(&mut buffer, next));
         }
     }
     buffer.extend_from_slice(&(-1_i16).to_be_bytes());
-    sink.send(buffer).await.map_err(store_error)?;
-    sink.finish().await.map_err(store_error)
+    pieces.push(buffer);
+    pieces
 }
 
 /// One field of PostgreSQL's binary COPY format: length, then bytes; length −1 is NULL.

@@ -1,8 +1,11 @@
 //! A batch's rows in chunks: staged, leased with a fencing token, done.
+//!
+//! The rows themselves are in a table of their own (`chunk_rows`), since they are large and never change. Rows that are
+//! gone read as none at all, which no seal covers.
 
 use coffer_domain::id::BatchId;
 
-use crate::{Param, Row, StoreError, Tx, bulk};
+use crate::{Param, StoreError, Tx, bulk};
 
 /// A chunk as it is staged while the file arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,25 +34,22 @@ pub struct ReadChunk {
     pub outcome: Option<(String, Vec<u8>)>,
 }
 
-fn staged(row: &Row) -> Result<StagedChunk, StoreError> {
-    Ok(StagedChunk {
-        batch: BatchId::from_bytes(row.bytes(0)?),
-        number: row.u32(1)?,
-        first_row: row.u32(2)?,
-        row_count: row.u32(3)?,
-        rows_json: row.blob(4)?,
-        rows_seal: row.blob(5)?,
-    })
-}
-
 pub async fn stage(tx: &mut Tx, chunks: &[StagedChunk], now_ms: i64) -> Result<(), StoreError> {
+    let columns = ["batch_id", "number", "rows_json", "rows_seal"];
+    let rows = chunks.iter().map(|chunk| {
+        vec![
+            Param::Blob(chunk.batch.as_bytes()),
+            Param::Int(i64::from(chunk.number)),
+            Param::Blob(&chunk.rows_json),
+            Param::Blob(&chunk.rows_seal),
+        ]
+    });
+    bulk::insert(tx, "chunk_rows", &columns, rows).await?;
     let columns = [
         "batch_id",
         "number",
         "first_row",
         "row_count",
-        "rows_json",
-        "rows_seal",
         "state",
         "attempts",
         "not_before",
@@ -63,8 +63,6 @@ pub async fn stage(tx: &mut Tx, chunks: &[StagedChunk], now_ms: i64) -> Result<(
             Param::Int(i64::from(chunk.number)),
             Param::Int(i64::from(chunk.first_row)),
             Param::Int(i64::from(chunk.row_count)),
-            Param::Blob(&chunk.rows_json),
-            Param::Blob(&chunk.rows_seal),
             Param::Text("ready"),
             Param::Int(0),
             Param::Int(0),
@@ -90,22 +88,24 @@ pub async fn count(tx: &mut Tx, batch: BatchId) -> Result<u32, StoreError> {
 
 /// Removes the chunks of an upload that came to nothing.
 pub async fn discard(tx: &mut Tx, batch: BatchId) -> Result<u64, StoreError> {
-    tx.execute(
-        "DELETE FROM batch_chunks WHERE batch_id = $1 AND NOT EXISTS (SELECT 1 FROM batches WHERE id = $1)",
-        &[Param::Blob(batch.as_bytes())],
-    )
-    .await
+    let unwanted = "WHERE batch_id = $1 AND NOT EXISTS (SELECT 1 FROM batches WHERE id = $1)";
+    let batch = [Param::Blob(batch.as_bytes())];
+    tx.execute(format!("DELETE FROM chunk_rows {unwanted}"), &batch)
+        .await?;
+    tx.execute(format!("DELETE FROM batch_chunks {unwanted}"), &batch)
+        .await
 }
 
 /// Removes staged chunks whose upload died: no batch, and nothing added since `staged_before_ms`.
 pub async fn collect_orphans(tx: &mut Tx, staged_before_ms: i64) -> Result<u64, StoreError> {
-    tx.execute(
-        "DELETE FROM batch_chunks WHERE batch_id IN (SELECT c.batch_id FROM batch_chunks c \
+    let orphans = "WHERE batch_id IN (SELECT c.batch_id FROM batch_chunks c \
          WHERE c.state = 'ready' AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.id = c.batch_id) \
-         GROUP BY c.batch_id HAVING max(c.staged_at) < $1)",
-        &[Param::Int(staged_before_ms)],
-    )
-    .await
+         GROUP BY c.batch_id HAVING max(c.staged_at) < $1)";
+    let before = [Param::Int(staged_before_ms)];
+    tx.execute(format!("DELETE FROM chunk_rows {orphans}"), &before)
+        .await?;
+    tx.execute(format!("DELETE FROM batch_chunks {orphans}"), &before)
+        .await
 }
 
 /// Leases the next chunk that is due, of the oldest batch that runs.
@@ -121,7 +121,7 @@ pub async fn claim(
          JOIN batches b ON b.id = c.batch_id WHERE b.state IN ('accepted', 'running') AND c.state <> 'done' AND \
          ((c.state = 'ready' AND c.not_before <= $3) OR (c.state = 'leased' AND c.lease_until <= $3)) \
          ORDER BY c.batch_id, c.number LIMIT 1{}) \
-         RETURNING batch_id, number, first_row, row_count, rows_json, rows_seal, attempts, fence",
+         RETURNING batch_id, number, first_row, row_count, attempts, fence",
         tx.engine().skip_locked("c")
     );
     let params = [
@@ -129,15 +129,31 @@ pub async fn claim(
         Param::Int(lease_until_ms),
         Param::Int(now_ms),
     ];
-    let row = tx.fetch_optional(sql, &params).await?;
-    row.map(|row| {
-        Ok(LeasedChunk {
-            chunk: staged(&row)?,
-            attempts: row.u32(6)?,
-            fence: row.int(7)?,
-        })
-    })
-    .transpose()
+    let Some(row) = tx.fetch_optional(sql, &params).await? else {
+        return Ok(None);
+    };
+    let rows = tx
+        .fetch_optional(
+            "SELECT rows_json, rows_seal FROM chunk_rows WHERE batch_id = $1 AND number = $2",
+            &[Param::Blob(&row.bytes::<16>(0)?), Param::Int(row.int(1)?)],
+        )
+        .await?;
+    let (rows_json, rows_seal) = match rows {
+        Some(rows) => (rows.blob(0)?, rows.blob(1)?),
+        None => Default::default(),
+    };
+    Ok(Some(LeasedChunk {
+        chunk: StagedChunk {
+            batch: BatchId::from_bytes(row.bytes(0)?),
+            number: row.u32(1)?,
+            first_row: row.u32(2)?,
+            row_count: row.u32(3)?,
+            rows_json,
+            rows_seal,
+        },
+        attempts: row.u32(4)?,
+        fence: row.int(5)?,
+    }))
 }
 
 /// Locks the chunk if the lease with `fence` still holds; `false` when another worker has taken it over.
@@ -227,13 +243,14 @@ pub async fn read(
 ) -> Result<Option<ReadChunk>, StoreError> {
     let row = tx
         .fetch_optional(
-            "SELECT batch_id, number, first_row, row_count, rows_json, rows_seal, outcome, outcome_seal \
-             FROM batch_chunks WHERE batch_id = $1 AND number = $2",
+            "SELECT c.first_row, c.row_count, r.rows_json, r.rows_seal, c.outcome, c.outcome_seal \
+             FROM batch_chunks c LEFT JOIN chunk_rows r ON r.batch_id = c.batch_id AND r.number = c.number \
+             WHERE c.batch_id = $1 AND c.number = $2",
             &[Param::Blob(batch.as_bytes()), Param::Int(i64::from(number))],
         )
         .await?;
     row.map(|row| {
-        let outcome = match (row.opt_text(6)?, row.opt_blob(7)?) {
+        let outcome = match (row.opt_text(4)?, row.opt_blob(5)?) {
             (Some(text), Some(seal)) => Some((text, seal)),
             (None, None) => None,
             _ => {
@@ -243,7 +260,14 @@ pub async fn read(
             }
         };
         Ok(ReadChunk {
-            chunk: staged(&row)?,
+            chunk: StagedChunk {
+                batch,
+                number,
+                first_row: row.u32(0)?,
+                row_count: row.u32(1)?,
+                rows_json: row.opt_blob(2)?.unwrap_or_default(),
+                rows_seal: row.opt_blob(3)?.unwrap_or_default(),
+            },
             outcome,
         })
     })

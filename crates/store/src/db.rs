@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::dialect::{check_settings, missing_guards, store_error, weak_settings};
+use crate::mark::{Mark, Witness, postgres_mark};
 use crate::{Param, Row, StoreError, migrate};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,7 @@ enum Pools {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
+        witness: Witness,
     },
     Postgres(PgPool),
 }
@@ -44,6 +46,23 @@ const PG_CONNECTIONS: u32 = 12;
 /// whoever takes the lease over finds them free.
 const PG_IDLE_IN_TRANSACTION_MS: &str = "20000";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+
+macro_rules! bound {
+    ($database:ty, $sql:expr, $params:expr) => {{
+        let mut query = sqlx::query::<$database>(AssertSqlSafe($sql.into_owned()));
+        for param in $params {
+            query = match *param {
+                Param::Int(value) => query.bind(value),
+                Param::OptInt(value) => query.bind(value),
+                Param::Text(value) => query.bind(value.to_owned()),
+                Param::OptText(value) => query.bind(value.map(str::to_owned)),
+                Param::Blob(value) => query.bind(value.to_vec()),
+                Param::OptBlob(value) => query.bind(value.map(<[u8]>::to_vec)),
+            };
+        }
+        query
+    }};
+}
 
 impl Db {
     /// Opens `sqlite:PATH` or `postgres://…`, refuses unsafe settings, and migrates to this program's schema.
@@ -82,9 +101,12 @@ impl Db {
             .connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB))
             .await
             .map_err(store_error)?;
+        let witness = Witness::new(options.clone().pragma("query_only", "on"));
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A connection to a file does not go away; asking it costs as much as a small query.
+            .test_before_acquire(false)
             .connect_with(
                 options
                     .pragma("cache_size", READER_CACHE_KIB)
@@ -92,7 +114,11 @@ impl Db {
             )
             .await
             .map_err(store_error)?;
-        Ok(Self(Pools::Sqlite { writer, readers }))
+        Ok(Self(Pools::Sqlite {
+            writer,
+            readers,
+            witness,
+        }))
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
@@ -149,6 +175,35 @@ impl Db {
         .map_err(store_error)
     }
 
+    /// Runs one SELECT outside of a transaction; it is a snapshot by itself.
+    pub async fn look(
+        &self,
+        sql: impl Into<Cow<'static, str>>,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = sql.into();
+        match &self.0 {
+            Pools::Sqlite { readers, .. } => bound!(Sqlite, sql, params)
+                .fetch_all(readers)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+            Pools::Postgres(pool) => bound!(Postgres, sql, params)
+                .fetch_all(pool)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Pg).collect()),
+        }
+        .map_err(store_error)
+    }
+
+    /// Where the database stands: equal marks mean that nothing was committed between the two looks, by
+    /// whomever, so what was read at or after the first is still what would be read.
+    pub async fn mark(&self) -> Result<Mark, StoreError> {
+        match &self.0 {
+            Pools::Sqlite { witness, .. } => witness.look().await,
+            Pools::Postgres(pool) => postgres_mark(pool).await,
+        }
+    }
+
     /// Settings that deserve a warning; the unsafe ones were refused on opening.
     pub async fn weak_settings(&self) -> Result<Vec<String>, StoreError> {
         weak_settings(&mut self.read().await?).await
@@ -161,7 +216,12 @@ impl Db {
 
     pub async fn close(&self) {
         match &self.0 {
-            Pools::Sqlite { writer, readers } => {
+            Pools::Sqlite {
+                writer,
+                readers,
+                witness,
+            } => {
+                witness.close().await;
                 readers.close().await;
                 writer.close().await;
             }
@@ -174,23 +234,6 @@ impl Db {
 pub enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
     Pg(Transaction<'static, Postgres>),
-}
-
-macro_rules! bound {
-    ($database:ty, $sql:expr, $params:expr) => {{
-        let mut query = sqlx::query::<$database>(AssertSqlSafe($sql.into_owned()));
-        for param in $params {
-            query = match *param {
-                Param::Int(value) => query.bind(value),
-                Param::OptInt(value) => query.bind(value),
-                Param::Text(value) => query.bind(value.to_owned()),
-                Param::OptText(value) => query.bind(value.map(str::to_owned)),
-                Param::Blob(value) => query.bind(value.to_vec()),
-                Param::OptBlob(value) => query.bind(value.map(<[u8]>::to_vec)),
-            };
-        }
-        query
-    }};
 }
 
 impl Tx {

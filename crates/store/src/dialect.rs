@@ -15,6 +15,17 @@ impl Engine {
         }
     }
 
+    /// Marks for parameters that follow a list of [`crate::bulk::placeholders`]; `first` is the number of the first.
+    #[must_use]
+    pub(crate) fn marks(self, first: usize, count: usize) -> String {
+        let mark = |number: usize| match self {
+            Self::Sqlite => "?".to_owned(),
+            Self::Postgres => format!("${number}"),
+        };
+        let marks: Vec<String> = (first..first + count).map(mark).collect();
+        marks.join(", ")
+    }
+
     /// Locks the rows of `table` that a SELECT finds and passes over those that others have locked.
     #[must_use]
     pub fn skip_locked(self, table: &str) -> String {
@@ -30,7 +41,7 @@ fn constraint(error: &dyn DatabaseError) -> Constraint {
     let named = error.constraint().unwrap_or_default();
     let message = error.message();
     let is = |pg: &str, sqlite: &str| named == pg || message.contains(sqlite);
-    if is("wallets_external_key", "wallets.external_key") {
+    if is("wallets_external_id", "wallets.external_id") {
         Constraint::ExternalId
     } else if is("wallets_pkey", "wallets.id") {
         Constraint::WalletId

@@ -25,14 +25,17 @@ pub mod events;
 pub mod hook_jobs;
 pub mod idempotency;
 pub mod ledger;
+mod mark;
 mod migrate;
 pub mod networks;
 pub mod organizations;
+pub mod parked_messages;
 pub mod pools;
 pub mod progress;
 pub mod reconciliations;
 pub mod rescans;
 mod row;
+pub mod sink_cursors;
 pub mod snapshots;
 pub mod units;
 pub mod vaults;
@@ -41,6 +44,7 @@ pub mod wallets;
 
 pub use db::{Db, Engine, Tx};
 pub use error::{Constraint, StoreError};
+pub use mark::Mark;
 pub use row::{Param, Row};
 
 /// A stored value with the MAC that `platform` put on it.

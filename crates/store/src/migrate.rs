@@ -25,7 +25,9 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_create_foundation"),
     migration!(2, "0002_add_ledger_and_chain_sync"),
     migration!(3, "0003_order_addresses_by_runs"),
+    migration!(4, "0004_order_external_ids_and_part_chunks"),
     migration!(5, "0005_add_events"),
+    migration!(7, "0007_add_brokers"),
 ];
 
 /// Whether a migration of this program has this text, word for word.

@@ -95,18 +95,24 @@ pub async fn add(tx: &mut Tx, entries: &[Sealed<PoolEntry>]) -> Result<(), Store
     Ok(())
 }
 
-/// Removes and answers the entry with the lowest index that no other transaction is taking.
-pub async fn take(tx: &mut Tx, vault: VaultId) -> Result<Option<Sealed<PoolEntry>>, StoreError> {
+/// Removes up to `count` entries, those with the lowest indexes that no other transaction is taking, and answers
+/// them in the order of their indexes.
+pub async fn take(
+    tx: &mut Tx,
+    vault: VaultId,
+    count: u32,
+) -> Result<Vec<Sealed<PoolEntry>>, StoreError> {
     let sql = format!(
-        "DELETE FROM pool_entries WHERE vault_id = $1 AND derivation_index = (SELECT p.derivation_index \
-         FROM pool_entries p WHERE p.vault_id = $1 ORDER BY p.derivation_index LIMIT 1{}) \
+        "DELETE FROM pool_entries WHERE vault_id = $1 AND derivation_index IN (SELECT p.derivation_index \
+         FROM pool_entries p WHERE p.vault_id = $1 ORDER BY p.derivation_index LIMIT $2{}) \
          RETURNING vault_id, derivation_index, payloads, seal",
         tx.engine().skip_locked("p")
     );
-    let row = tx
-        .fetch_optional(sql, &[Param::Blob(vault.as_bytes())])
-        .await?;
-    row.as_ref().map(read).transpose()
+    let params = [Param::Blob(vault.as_bytes()), Param::Int(i64::from(count))];
+    let rows = tx.fetch(sql, &params).await?;
+    let mut taken: Vec<_> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    taken.sort_unstable_by_key(|sealed| sealed.value.index);
+    Ok(taken)
 }
 
 fn read(row: &Row) -> Result<Sealed<PoolEntry>, StoreError> {

@@ -8,9 +8,10 @@ use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{ApiKeyId, BatchId, OrganizationId, VaultId, WalletId};
 use coffer_domain::wallet::{Wallet, WalletState};
 
-use crate::{Param, Row, Sealed, StoreError, Tx, addresses, bulk};
+use crate::addresses::{self, VaultNumbers};
+use crate::{Db, Engine, Param, Row, Sealed, StoreError, Tx, bulk};
 
-const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_key, external_id, label, metadata, \
+const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_id, label, metadata, \
     state, reason, kinds, payloads, batch_id, created_by, created_at, version, seal";
 /// Keys asked for in one statement.
 const KEYS_PER_QUERY: usize = 500;
@@ -47,9 +48,9 @@ pub fn unpack_payloads(
 }
 
 fn read(row: &Row) -> Result<Sealed<Wallet>, StoreError> {
-    let kinds = AddressKinds::from_bits(row.int(10)?)
+    let kinds = AddressKinds::from_bits(row.int(9)?)
         .ok_or_else(|| StoreError::Corrupt("an unknown set of address kinds".to_owned()))?;
-    let external_id = row.text(5)?;
+    let external_id = row.text(4)?;
     let wallet = Wallet {
         id: WalletId::from_bytes(row.bytes(0)?),
         organization: OrganizationId::from_bytes(row.bytes(1)?),
@@ -57,28 +58,26 @@ fn read(row: &Row) -> Result<Sealed<Wallet>, StoreError> {
         index: row.u32(3)?,
         external_id: ExternalId::try_new(&external_id)
             .map_err(|error| StoreError::Corrupt(error.to_string()))?,
-        label: row.opt_text(6)?,
-        metadata: row.opt_text(7)?,
-        state: row.parsed(8)?,
-        reason: row.opt_text(9)?,
-        payloads: unpack_payloads(kinds, &row.blob(11)?)?,
-        batch: row.opt_bytes(12)?.map(BatchId::from_bytes),
-        created_by: ApiKeyId::from_bytes(row.bytes(13)?),
-        created_at_ms: row.int(14)?,
-        version: row.u32(15)?,
+        label: row.opt_text(5)?,
+        metadata: row.opt_text(6)?,
+        state: row.parsed(7)?,
+        reason: row.opt_text(8)?,
+        payloads: unpack_payloads(kinds, &row.blob(10)?)?,
+        batch: row.opt_bytes(11)?.map(BatchId::from_bytes),
+        created_by: ApiKeyId::from_bytes(row.bytes(12)?),
+        created_at_ms: row.int(13)?,
+        version: row.u32(14)?,
     };
-    // Both columns say the same; a row in which they differ was not written by this program.
-    if wallet.external_id.key(wallet.organization) != row.bytes(4)?
-        || wallet.external_id.as_str() != external_id
-    {
+    // Uniqueness is by the text, which this program only stores in its normal form.
+    if wallet.external_id.as_str() != external_id {
         return Err(StoreError::Corrupt(format!(
-            "a wallet {} whose external id and its key differ",
+            "a wallet {} whose external id is not in its normal form",
             wallet.id
         )));
     }
     Ok(Sealed {
         value: wallet,
-        seal: row.blob(16)?,
+        seal: row.blob(15)?,
     })
 }
 
@@ -90,44 +89,65 @@ fn found(row: &Row) -> Result<Found, StoreError> {
     Ok(read(row).map_err(|error| (id, error)))
 }
 
+/// Wallets and their addresses, ready to be inserted. A broken uniqueness rule fails the whole.
+pub struct Insertion {
+    wallets: bulk::Insertion,
+    addresses: bulk::Insertion,
+}
+
+impl Insertion {
+    /// `None` when the number of a vault in the address index is not among `numbers`; [`insert_many`] gives it one.
+    #[must_use]
+    pub fn of(engine: Engine, wallets: &[Sealed<Wallet>], numbers: &VaultNumbers) -> Option<Self> {
+        Some(Self {
+            addresses: addresses::insertion(engine, wallets, numbers)?,
+            wallets: insertion(engine, wallets),
+        })
+    }
+
+    pub async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.wallets.run(tx).await?;
+        self.addresses.run(tx).await?;
+        Ok(())
+    }
+}
+
 /// Inserts wallets and their addresses. A broken uniqueness rule fails the whole.
 pub async fn insert_many(tx: &mut Tx, wallets: &[Sealed<Wallet>]) -> Result<(), StoreError> {
-    let keys: Vec<[u8; 16]> = wallets
-        .iter()
-        .map(|w| w.value.external_id.key(w.value.organization))
-        .collect();
+    let numbers = addresses::numbers(tx, wallets).await?;
+    let insertion = Insertion::of(tx.engine(), wallets, &numbers)
+        .expect("the numbers of all their vaults were just asked for");
+    insertion.run(tx).await
+}
+
+fn insertion(engine: Engine, wallets: &[Sealed<Wallet>]) -> bulk::Insertion {
     let packed: Vec<Vec<u8>> = wallets
         .iter()
         .map(|w| pack_payloads(&w.value.payloads))
         .collect();
     let columns: Vec<&str> = COLUMNS.split(',').map(str::trim).collect();
-    let rows = wallets
-        .iter()
-        .zip(keys.iter().zip(&packed))
-        .map(|(sealed, (key, packed))| {
-            let wallet = &sealed.value;
-            vec![
-                Param::Blob(wallet.id.as_bytes()),
-                Param::Blob(wallet.organization.as_bytes()),
-                Param::Blob(wallet.vault.as_bytes()),
-                Param::Int(i64::from(wallet.index)),
-                Param::Blob(key),
-                Param::Text(wallet.external_id.as_str()),
-                Param::OptText(wallet.label.as_deref()),
-                Param::OptText(wallet.metadata.as_deref()),
-                Param::Text(wallet.state.name()),
-                Param::OptText(wallet.reason.as_deref()),
-                Param::Int(i64::from(wallet.kinds().bits())),
-                Param::Blob(packed),
-                Param::OptBlob(wallet.batch.as_ref().map(|batch| &batch.as_bytes()[..])),
-                Param::Blob(wallet.created_by.as_bytes()),
-                Param::Int(wallet.created_at_ms),
-                Param::Int(i64::from(wallet.version)),
-                Param::Blob(&sealed.seal),
-            ]
-        });
-    bulk::insert(tx, "wallets", &columns, rows).await?;
-    addresses::insert(tx, wallets).await
+    let rows = wallets.iter().zip(&packed).map(|(sealed, packed)| {
+        let wallet = &sealed.value;
+        vec![
+            Param::Blob(wallet.id.as_bytes()),
+            Param::Blob(wallet.organization.as_bytes()),
+            Param::Blob(wallet.vault.as_bytes()),
+            Param::Int(i64::from(wallet.index)),
+            Param::Text(wallet.external_id.as_str()),
+            Param::OptText(wallet.label.as_deref()),
+            Param::OptText(wallet.metadata.as_deref()),
+            Param::Text(wallet.state.name()),
+            Param::OptText(wallet.reason.as_deref()),
+            Param::Int(i64::from(wallet.kinds().bits())),
+            Param::Blob(packed),
+            Param::OptBlob(wallet.batch.as_ref().map(|batch| &batch.as_bytes()[..])),
+            Param::Blob(wallet.created_by.as_bytes()),
+            Param::Int(wallet.created_at_ms),
+            Param::Int(i64::from(wallet.version)),
+            Param::Blob(&sealed.seal),
+        ]
+    });
+    bulk::Insertion::of(engine, "wallets", &columns, rows)
 }
 
 /// Stores a decision on a wallet, if its version is still `expected_version`.
@@ -165,31 +185,63 @@ pub async fn by_id(tx: &mut Tx, id: WalletId) -> Result<Option<Found>, StoreErro
     one(tx, "id = $1", Param::Blob(id.as_bytes())).await
 }
 
+/// The wallet of an address according to the index, in one statement and a snapshot of its own.
+pub async fn look_by_address(
+    db: &Db,
+    payload: &AddressPayload,
+) -> Result<Option<Found>, StoreError> {
+    let of = addresses::WALLET_OF;
+    let sql = format!("SELECT {COLUMNS} FROM wallets WHERE id = ({of})");
+    let kind = Param::Int(i64::from(payload.kind().code()));
+    let rows = db.look(sql, &[Param::Blob(payload.bytes()), kind]).await?;
+    rows.first().map(found).transpose()
+}
+
 /// Like [`by_id`], and nobody else changes the wallet until this transaction ends.
 pub async fn lock(tx: &mut Tx, id: WalletId) -> Result<Option<Found>, StoreError> {
     let condition = format!("id = $1{}", tx.engine().for_update());
     one(tx, &condition, Param::Blob(id.as_bytes())).await
 }
 
-pub async fn by_external_key(tx: &mut Tx, key: &[u8; 16]) -> Result<Option<Found>, StoreError> {
-    one(tx, "external_key = $1", Param::Blob(key)).await
+pub async fn by_external_id(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    external_id: &ExternalId,
+) -> Result<Option<Found>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM wallets WHERE organization_id = $1 AND external_id = $2");
+    let params = [
+        Param::Blob(organization.as_bytes()),
+        Param::Text(external_id.as_str()),
+    ];
+    tx.fetch_optional(sql, &params)
+        .await?
+        .as_ref()
+        .map(found)
+        .transpose()
 }
 
-/// Which of `keys` are taken, and by which wallet; in no order.
+/// Which of these external ids are taken, and by which wallet; in no order.
 pub async fn existing(
     tx: &mut Tx,
-    keys: &[[u8; 16]],
-) -> Result<Vec<([u8; 16], WalletId)>, StoreError> {
-    let mut taken = Vec::new();
-    for keys in keys.chunks(KEYS_PER_QUERY) {
-        let mut params: Vec<Param<'_>> = keys.iter().map(|key| Param::Blob(key)).collect();
-        let marks = bulk::placeholders(tx.engine(), &mut params);
-        let sql = format!("SELECT external_key, id FROM wallets WHERE external_key IN ({marks})");
-        for row in tx.fetch(sql, &params).await? {
-            taken.push((row.bytes(0)?, WalletId::from_bytes(row.bytes(1)?)));
-        }
-    }
-    Ok(taken)
+    organization: OrganizationId,
+    ids: &[&ExternalId],
+) -> Result<Vec<(String, WalletId)>, StoreError> {
+    let keys = ids.iter().map(|id| {
+        vec![
+            Param::Blob(organization.as_bytes()),
+            Param::Text(id.as_str()),
+        ]
+    });
+    let sql = format!(
+        "SELECT w.external_id, w.id FROM {} JOIN wallets w \
+         ON w.organization_id = k.column1 AND w.external_id = k.column2",
+        bulk::KEYS
+    );
+    let rows = bulk::fetch_joined(tx, &sql, keys.collect()).await?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?, WalletId::from_bytes(row.bytes(1)?))))
+        .collect()
 }
 
 pub async fn by_ids(tx: &mut Tx, ids: &[WalletId]) -> Result<Vec<Found>, StoreError> {

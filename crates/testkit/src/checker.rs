@@ -49,7 +49,8 @@ macro_rules! rows {
 }
 
 type Bytes = Vec<u8>;
-/// id, vault, index, external id, kinds, payloads, batch, version, seal
+/// id, vault, index, external id, kinds, payloads, batch, version, seal, organization, label, metadata, creator,
+/// time
 type WalletRow = (
     Bytes,
     Bytes,
@@ -60,6 +61,11 @@ type WalletRow = (
     Option<Bytes>,
     i64,
     Bytes,
+    Bytes,
+    Option<String>,
+    Option<String>,
+    Bytes,
+    i64,
 );
 /// id, state, first index, total, created, existing, failed, chunks total, chunks done
 type BatchRow = (Bytes, String, i64, i64, i64, i64, i64, i64, i64);
@@ -132,7 +138,8 @@ async fn read(url: &str) -> Result<Tables> {
     Ok(Tables {
         wallets: rows!(
             db,
-            "SELECT id, vault_id, derivation_index, external_id, kinds, payloads, batch_id, version, seal FROM wallets \
+            "SELECT id, vault_id, derivation_index, external_id, kinds, payloads, batch_id, version, seal, \
+             organization_id, label, metadata, created_by, created_at FROM wallets \
              ORDER BY vault_id, derivation_index",
             WalletRow
         ),
@@ -154,8 +161,8 @@ async fn read(url: &str) -> Result<Tables> {
         ),
         chunks: rows!(
             db,
-            "SELECT batch_id, number, first_row, row_count, rows_json, state, outcome FROM batch_chunks \
-             ORDER BY batch_id, number",
+            "SELECT c.batch_id, c.number, c.first_row, c.row_count, r.rows_json, c.state, c.outcome FROM batch_chunks c \
+             JOIN chunk_rows r ON r.batch_id = c.batch_id AND r.number = c.number ORDER BY c.batch_id, c.number",
             ChunkRow
         ),
         pool: rows!(
@@ -447,7 +454,7 @@ fn chain(tables: &Tables, problems: &mut Vec<String>) {
     }
 }
 
-/// Each wallet is named by exactly one record as created, and that record's digest is that of the rows.
+/// Each wallet is named by exactly one record as created, and that record's root is that of the rows.
 fn audited(tables: &Tables, problems: &mut Vec<String>) {
     let mut unaudited: HashMap<(Bytes, i64), &WalletRow> = HashMap::new();
     for wallet in &tables.wallets {
@@ -477,18 +484,14 @@ fn take_created(
         .as_str()
         .and_then(|id| hex::decode(id.strip_prefix("vlt_")?).ok());
     let vault = vault.context("no vault")?;
-    let mut digest = Sha256::new();
-    let mut as_born = true;
+    let mut born: Vec<&WalletRow> = Vec::new();
     for run in created["runs"].as_array().context("no runs")? {
         let (Some(first), Some(count)) = (run[0].as_i64(), run[1].as_i64()) else {
             bail!("a run that is none")
         };
         for index in first..first + count {
             match unaudited.remove(&(vault.clone(), index)) {
-                Some(wallet) => {
-                    digest.update(&wallet.8);
-                    as_born &= wallet.7 == 1;
-                }
+                Some(wallet) => born.push(wallet),
                 None => problems.push(format!(
                     "audit record {} names index {index}, which has no wallet or a record before",
                     row.1
@@ -496,12 +499,124 @@ fn take_created(
             }
         }
     }
-    if as_born && created["seals_sha256"].as_str() != Some(hex::encode(digest.finalize()).as_str())
-    {
+    if !as_recorded(created, &born)? {
         problems.push(format!(
-            "audit record {} names other seals than the wallets have",
+            "audit record {} names other wallets than there are",
             row.1
         ));
     }
     Ok(())
+}
+
+/// Whether the wallets are those whose root, or in older records whose seals' digest, is in the record.
+fn as_recorded(created: &Value, born: &[&WalletRow]) -> Result<bool> {
+    if let Some(root) = created["births_root"].as_str() {
+        let leaves: Vec<[u8; 32]> = born.iter().map(|wallet| birth_leaf(wallet)).collect();
+        return Ok(hex::encode(merkle_root(&leaves)) == root);
+    }
+    let digest = created["seals_sha256"].as_str();
+    let digest = digest.context("neither a root nor a digest of seals")?;
+    // A decision gives a wallet another seal; that record's digest can no longer be looked at.
+    if born.iter().any(|wallet| wallet.7 != 1) {
+        return Ok(true);
+    }
+    let seals = born
+        .iter()
+        .fold(Sha256::new(), |seals, wallet| seals.chain_update(&wallet.8));
+    Ok(hex::encode(seals.finalize()) == digest)
+}
+
+/// RFC 6962's leaf hash over what of a wallet never changes.
+fn birth_leaf(wallet: &WalletRow) -> [u8; 32] {
+    let (id, vault, index, external_id, kinds, payloads, batch, ..) = wallet;
+    let (.., organization, label, metadata, created_by, created_at) = wallet;
+    let number = |value: i64| value.to_be_bytes().to_vec();
+    let bytes = |bytes: &[u8]| [&(bytes.len() as u64).to_be_bytes(), bytes].concat();
+    let optional = |text: &Option<String>| {
+        let bytes = bytes(text.as_deref().unwrap_or_default().as_bytes());
+        [number(i64::from(text.is_some())), bytes].concat()
+    };
+    let leaf = [
+        vec![0],
+        bytes(b"coffer wallet birth v1"),
+        bytes(id),
+        bytes(organization),
+        bytes(vault),
+        number(*index),
+        bytes(external_id.as_bytes()),
+        optional(label),
+        optional(metadata),
+        number(*kinds),
+        bytes(&Sha256::digest(payloads)),
+        bytes(batch.as_deref().unwrap_or_default()),
+        bytes(created_by),
+        number(*created_at),
+    ];
+    Sha256::digest(leaf.concat()).into()
+}
+
+/// RFC 6962, section 2.1, by its definition.
+fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
+    match leaves {
+        [] => Sha256::digest([]).into(),
+        [only] => *only,
+        _ => {
+            let (left, right) = leaves.split_at(1 << (leaves.len() - 1).ilog2());
+            Sha256::new_with_prefix([1])
+                .chain_update(merkle_root(left))
+                .chain_update(merkle_root(right))
+                .finalize()
+                .into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wallet(index: i64, version: i64) -> WalletRow {
+        let byte = u8::try_from(index).expect("small");
+        (
+            vec![byte; 16],
+            vec![2; 16],
+            index,
+            format!("c{index}"),
+            1,
+            vec![byte; 20],
+            None,
+            version,
+            vec![byte; 32],
+            vec![3; 16],
+            None,
+            Some("{}".to_owned()),
+            vec![4; 16],
+            5,
+        )
+    }
+
+    fn check(created: &Value, wallets: &[WalletRow], expected: bool) {
+        let born: Vec<&WalletRow> = wallets.iter().collect();
+        let judged = as_recorded(created, &born).expect("is judged");
+        assert_eq!(judged, expected, "{created}");
+    }
+
+    #[test]
+    fn old_records_are_held_against_seals_and_new_ones_against_births() {
+        let wallets = [wallet(1, 1), wallet(2, 1)];
+        let seals = Sha256::digest([[1; 32], [2; 32]].concat());
+        let old = serde_json::json!({ "seals_sha256": hex::encode(seals) });
+        check(&old, &wallets, true);
+        check(&old, &[wallet(1, 1), wallet(3, 1)], false);
+        // A decision gave it another seal.
+        check(&old, &[wallet(1, 1), wallet(3, 2)], true);
+        let leaves: Vec<[u8; 32]> = wallets.iter().map(birth_leaf).collect();
+        let new = serde_json::json!({ "births_root": hex::encode(merkle_root(&leaves)) });
+        check(&new, &wallets, true);
+        check(&new, &[wallet(1, 2), wallet(2, 3)], true);
+        let mut edited = wallet(2, 2);
+        edited.3.push('x');
+        check(&new, &[wallet(1, 1), edited], false);
+        assert!(as_recorded(&serde_json::json!({}), &[]).is_err());
+    }
 }

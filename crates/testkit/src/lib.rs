@@ -6,7 +6,8 @@
 
 pub mod anvil;
 pub mod bench;
-pub mod brokers;
+pub mod broker_proof;
+mod brokers;
 pub mod chain_checker;
 pub mod chain_proof;
 pub mod chain_show;

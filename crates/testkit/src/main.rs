@@ -41,6 +41,8 @@ enum Job {
     BenchApi(ApiArgs),
     /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
     BenchWatched(WatchedArgs),
+    /// A backlog of events drained to NATS, beside the bare client.
+    BenchRelay(RelayArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// A real Ethereum node that makes blocks when it is told to; ends when this does.
@@ -102,6 +104,18 @@ struct LedgerArgs {
 }
 
 #[derive(clap::Args)]
+struct RelayArgs {
+    #[arg(long, default_value_t = 200_000)]
+    events: u32,
+    /// A PostgreSQL server to make a database on; SQLite without it.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct BenchArgs {
     #[arg(long, default_value_t = 100_000)]
     rows: u32,
@@ -113,6 +127,12 @@ struct BenchArgs {
     /// Only the batch itself.
     #[arg(long)]
     no_baselines: bool,
+    /// External ids as random as UUIDs, instead of numbered ones.
+    #[arg(long)]
+    random_ids: bool,
+    /// Instead of measuring: the batch once undisturbed and once with SIGKILLs in its middle, results compared.
+    #[arg(long)]
+    kill: bool,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -165,6 +185,7 @@ async fn main() -> ExitCode {
         Job::Simulate(args) => simulate_job::run(&args),
         Job::BenchLedger(args) => bench_ledger(args).await,
         Job::BenchApi(args) => bench_api(cli.bin_dir, args).await,
+        Job::BenchRelay(args) => bench_relay(cli.bin_dir, args).await,
         Job::BenchWatched(args) => bench_watched(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
@@ -300,6 +321,16 @@ async fn bench_api(bin_dir: Option<PathBuf>, args: ApiArgs) -> Result<()> {
     Ok(())
 }
 
+async fn bench_relay(bin_dir: Option<PathBuf>, args: RelayArgs) -> Result<()> {
+    let options = bench::RelayOptions {
+        programs: programs(bin_dir)?,
+        events: args.events,
+        server_url: args.database_url,
+    };
+    print_figures(bench::relay(&options).await?, args.json);
+    Ok(())
+}
+
 async fn bench_batch(bin_dir: Option<PathBuf>, args: BenchArgs) -> Result<()> {
     let options = bench::Options {
         programs: programs(bin_dir)?,
@@ -307,7 +338,17 @@ async fn bench_batch(bin_dir: Option<PathBuf>, args: BenchArgs) -> Result<()> {
         chains: args.chains,
         server_url: args.database_url,
         baselines: !args.no_baselines,
+        ids: if args.random_ids {
+            bench::Ids::Random
+        } else {
+            bench::Ids::InOrder
+        },
     };
-    print_figures(bench::batch(&options).await?, args.json);
+    let figures = if args.kill {
+        bench::killed(&options).await?
+    } else {
+        bench::batch(&options).await?
+    };
+    print_figures(figures, args.json);
     Ok(())
 }

@@ -134,6 +134,10 @@ impl Connection {
                         "there is no stream {name}; make it, or set create_stream = true"
                     )))
                 }
+                // It has just started, or its cluster has no leader yet.
+                (GetStreamErrorKind::JetStream(inner), _) if inner.code() >= 500 => {
+                    Err(BrokerError::Unavailable(error.to_string()))
+                }
                 (GetStreamErrorKind::Request, _) => Err(BrokerError::Unavailable(format!(
                     "JetStream does not answer: {error}"
                 ))),

@@ -111,6 +111,9 @@ impl Connector {
                 ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request => {
                     BrokerError::Unavailable(error.to_string())
                 }
+                ConsumerErrorKind::JetStream(inner) if inner.code() >= 500 => {
+                    BrokerError::Unavailable(error.to_string())
+                }
                 _ => BrokerError::Refused(format!("consumer {}: {error}", settings.consumer)),
             })?;
         settings.check(&stream.cached_info().config, &consumer.cached_info().config)?;
@@ -128,29 +131,14 @@ impl SourceConnector for Connector {
 }
 
 impl NatsReader {
+    /// The first message is waited for; the others are taken if they are there. Each question is answered to its end: what the server
+    /// still sent to one that was dropped would come again only after [`ACK_WAIT`].
     async fn batch(&self, limit: usize) -> Result<Vec<IncomingMessage>, BrokerError> {
-        let unavailable =
-            |error: &dyn std::fmt::Display| BrokerError::Unavailable(error.to_string());
-        let mut messages = self
-            .consumer
-            .batch()
-            .max_messages(limit)
-            .expires(EXPIRES)
-            .messages()
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let mut received = Vec::new();
-        // The first is waited for; the others are taken if they are there.
-        let mut next = messages.next().await;
-        while let Some(message) = next {
-            received.push(incoming(&message.map_err(|error| unavailable(&error))?)?);
-            if received.len() >= limit {
-                break;
-            }
-            match messages.next().now_or_never() {
-                Some(other) => next = other,
-                None => break,
-            }
+        let first = self.consumer.batch().max_messages(1).expires(EXPIRES);
+        let mut received = drained(first.messages().await).await?;
+        if !received.is_empty() && limit > 1 {
+            let others = self.consumer.fetch().max_messages(limit - 1);
+            received.extend(drained(others.messages().await).await?);
         }
         Ok(received)
     }
@@ -170,6 +158,18 @@ impl NatsReader {
         };
         self.connection.guarded(told).await
     }
+}
+
+async fn drained(
+    batch: Result<pull::Batch, pull::BatchError>,
+) -> Result<Vec<IncomingMessage>, BrokerError> {
+    let unavailable = |error: &dyn std::fmt::Display| BrokerError::Unavailable(error.to_string());
+    let mut messages = batch.map_err(|error| unavailable(&error))?;
+    let mut received = Vec::new();
+    while let Some(message) = messages.next().await {
+        received.push(incoming(&message.map_err(|error| unavailable(&error))?)?);
+    }
+    Ok(received)
 }
 
 fn incoming(message: &async_nats::jetstream::Message) -> Result<IncomingMessage, BrokerError> {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "kafka")]
 mod kafka;
+mod nats;
 mod proxy;
 mod rabbitmq;
 mod stage;

@@ -46,7 +46,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// What this process does [default: api,worker,watcher].
-    #[arg(long, value_delimiter = ',', value_parser = ["api", "worker", "watcher"])]
+    #[arg(long, value_delimiter = ',', value_parser = ["api", "worker", "watcher", "notifier"])]
     pub roles: Vec<String>,
     /// A file with the passphrase of the key file.
     #[arg(long, value_name = "FILE")]

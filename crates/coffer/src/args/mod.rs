@@ -1,7 +1,9 @@
 //! The command line: names and forms of every command, nothing of what they do.
 
 mod batch;
+mod broker;
 mod deposit;
+mod events;
 mod ledger;
 mod local;
 mod network;
@@ -19,13 +21,15 @@ use reqwest::Url;
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
+pub(crate) use self::broker::{SinkCommand, SourceCommand};
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+pub(crate) use self::events::{EventFilterArgs, EventsCommand, ReplayArgs, TailArgs};
 pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};
 pub(crate) use self::network::{AssetAddArgs, AssetCommand, NetworkAddArgs, NetworkCommand};
 pub(crate) use self::objects::{
-    AddressCommand, AssignArgs, AuditCommand, KeyCommand, ListArgs, VerifyArgs, WalletCommand,
-    WalletShowArgs,
+    AddressCommand, AssignArgs, AuditCommand, CheckProofArgs, KeyCommand, ListArgs, VerifyArgs,
+    WalletCommand, WalletShowArgs,
 };
 pub(crate) use self::page::PageArgs;
 pub(crate) use self::reconcile::{ReconcileCommand, ReconcileListArgs};
@@ -108,6 +112,15 @@ pub(crate) enum Command {
     /// The double-entry ledger: accounts, entries, balances at any moment, and its proof.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Message brokers that events go to.
+    #[command(subcommand)]
+    Sink(SinkCommand),
+    /// Message brokers that work comes from.
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// What other systems are told: follow it, or print what was.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -16,7 +16,7 @@ pub(crate) enum WalletCommand {
         #[arg(value_name = "ID", value_parser = values::wallet_id)]
         id: String,
     },
-    /// Make one wallet, at once, from the vault's pool of ready addresses.
+    /// Make wallets, at once, from the vault's pool of ready addresses: for one customer, or for up to 1,000.
     Assign(AssignArgs),
     /// Let a pending wallet show its addresses.
     Activate {
@@ -59,13 +59,18 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Args)]
+#[group(id = "customers", required = true, multiple = false, args = ["external_ids", "file"])]
 pub(crate) struct AssignArgs {
-    /// Your own id of the customer; unique. Asking again gives the same wallet.
-    #[arg(value_name = "EXTERNAL_ID")]
-    pub external_id: String,
+    /// Your own ids of the customers; unique. Asking again gives the same wallets.
+    #[arg(value_name = "EXTERNAL_ID", num_args = 1..)]
+    pub external_ids: Vec<String>,
+    /// A file of external ids, one a line; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// For one customer.
     #[arg(long)]
     pub label: Option<String>,
-    /// A JSON object kept with the wallet.
+    /// A JSON object kept with the wallet; for one customer.
     #[arg(long, value_name = "JSON", value_parser = values::json_object)]
     pub metadata: Option<serde_json::Value>,
     #[arg(long, value_name = "ID", value_parser = values::vault_id)]
@@ -110,6 +115,23 @@ pub(crate) enum KeyCommand {
 pub(crate) enum AuditCommand {
     /// Recompute the whole audit chain here, from its first record to its head.
     Verify(VerifyArgs),
+    /// Print the proof that an audit record created a wallet, to be kept or handed on.
+    Prove {
+        #[arg(value_name = "ID", value_parser = values::wallet_id)]
+        id: String,
+    },
+    /// Check such a proof here, against anchors of your own; no server is asked.
+    CheckProof(CheckProofArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct CheckProofArgs {
+    /// What `coffer audit prove` printed.
+    #[arg(value_name = "FILE")]
+    pub proof: PathBuf,
+    /// A file of anchors kept apart from the database.
+    #[arg(long, value_name = "FILE")]
+    pub anchor: PathBuf,
 }
 
 #[derive(Args)]

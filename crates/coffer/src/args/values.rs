@@ -67,6 +67,10 @@ pub(crate) fn reconciliation_id(text: &str) -> Result<String, String> {
     id("rec", text)
 }
 
+pub(crate) fn parked_message_id(text: &str) -> Result<String, String> {
+    id("prk", text)
+}
+
 /// Only what cannot be an address of any chain is refused here; the server knows them all.
 pub(crate) fn address(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 128 || !text.bytes().all(|c| c.is_ascii_alphanumeric()) {

@@ -9,6 +9,7 @@ mod audit;
 mod batch;
 mod deposit;
 mod doctor;
+mod events;
 mod input;
 mod key;
 mod ledger;
@@ -16,6 +17,8 @@ mod network;
 mod pages;
 mod pool;
 mod reconcile;
+mod sink;
+mod source;
 mod vault;
 mod wallet;
 
@@ -26,7 +29,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::Environment;
-use crate::args::{Cli, Command, Global};
+use crate::args::{AuditCommand, Cli, Command, Global};
 use crate::client::Client;
 use crate::error::{Failure, Kind};
 use crate::local;
@@ -51,6 +54,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Command::Init(args) => local::init(args, environment, out),
         Command::Serve(args) => local::serve(args, environment, out),
         Command::Openapi => local::openapi(out),
+        Command::Audit(AuditCommand::CheckProof(args)) => audit::check_proof(&args, out),
         command => {
             let session = Session::open(cli.global, environment.api_key)?;
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -109,6 +113,9 @@ impl Session {
             Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Ledger(command) => ledger::run(self, command).await,
+            Command::Sink(command) => sink::run(self, command).await,
+            Command::Source(command) => source::run(self, command).await,
+            Command::Events(command) => events::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {

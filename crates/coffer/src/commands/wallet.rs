@@ -1,3 +1,6 @@
+use std::io::Read;
+use std::path::Path;
+
 use reqwest::Method;
 use reqwest::header::HeaderName;
 use serde_json::{Value, json};
@@ -118,35 +121,117 @@ async fn balances(session: &Session, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// More go by a batch.
+const MAX_CUSTOMERS: usize = 1000;
+
 async fn assign(session: &Session, args: AssignArgs) -> Result<(), Failure> {
-    let mut body = json!({"external_id": args.external_id});
-    for (name, value) in [
-        ("label", args.label.map(Value::from)),
-        ("metadata", args.metadata),
-        ("vault_id", args.vault.map(Value::from)),
-        (
-            "chains",
-            (!args.chains.is_empty()).then(|| args.chains.into()),
-        ),
-    ] {
-        if let Some(value) = value {
-            body[name] = value;
-        }
+    let external_ids = match &args.file {
+        Some(file) => ids_of(file)?,
+        None => args.external_ids.clone(),
+    };
+    if let [one] = external_ids.as_slice()
+        && args.file.is_none()
+    {
+        return assign_one(session, &args, one).await;
     }
+    if args.label.is_some() || args.metadata.is_some() {
+        return Err(Failure::usage(
+            "--label and --metadata are for one customer",
+            "leave them out, or make a batch of a file that has such columns: `coffer batch create`",
+        ));
+    }
+    assign_many(session, &args, &external_ids).await
+}
+
+fn ids_of(file: &Path) -> Result<Vec<String>, Failure> {
+    let unreadable = |error| Failure::file("read", file, &error);
+    let mut text = String::new();
+    if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut opened| opened.read_to_string(&mut text))
+    }
+    .map_err(unreadable)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}
+
+async fn assign_many(
+    session: &Session,
+    args: &AssignArgs,
+    external_ids: &[String],
+) -> Result<(), Failure> {
+    if external_ids.is_empty() || external_ids.len() > MAX_CUSTOMERS {
+        return Err(Failure::usage(
+            format!(
+                "{} customers are named, 1 to {MAX_CUSTOMERS} can be served in one call",
+                external_ids.len()
+            ),
+            "for more, make a batch: `coffer batch create`",
+        ));
+    }
+    let customers: Vec<Value> = external_ids
+        .iter()
+        .map(|id| json!({ "external_id": id }))
+        .collect();
+    let body = common(args, json!({ "wallets": customers }));
+    let answer = send_assign(session, args, &["wallets", "bulk"], &body).await?;
+    session.out.answer(&answer, || table(items(&answer)))?;
+    if answer["existing"].as_u64() > Some(0) {
+        session.out.note(&format!(
+            "{} of these wallets existed already.",
+            answer["existing"]
+        ));
+    }
+    Ok(())
+}
+
+/// Vault and chains of an assignment.
+fn common(args: &AssignArgs, mut body: Value) -> Value {
+    if let Some(vault) = &args.vault {
+        body["vault_id"] = vault.as_str().into();
+    }
+    if !args.chains.is_empty() {
+        body["chains"] = args.chains.clone().into();
+    }
+    body
+}
+
+async fn send_assign(
+    session: &Session,
+    args: &AssignArgs,
+    path: &[&str],
+    body: &Value,
+) -> Result<Value, Failure> {
     let mut request = session
         .client
-        .request(Method::POST, Resource::at(&["wallets"]))
-        .json(&body);
+        .request(Method::POST, Resource::at(path))
+        .json(body);
     if let Some(key) = &args.idempotency_key {
         request = request.header(IDEMPOTENCY_KEY, key);
     }
-    let wallet = session.client.call(request).await.map_err(|failure| {
+    session.client.call(request).await.map_err(|failure| {
         if failure.kind() == Kind::Unreachable {
             return failure
                 .advise("when `coffer serve` runs again, repeat this: it gives the same wallet");
         }
         failure
-    })?;
+    })
+}
+
+async fn assign_one(
+    session: &Session,
+    args: &AssignArgs,
+    external_id: &str,
+) -> Result<(), Failure> {
+    let mut body = common(args, json!({ "external_id": external_id }));
+    if let Some(label) = &args.label {
+        body["label"] = label.as_str().into();
+    }
+    if let Some(metadata) = &args.metadata {
+        body["metadata"] = metadata.clone();
+    }
+    let wallet = send_assign(session, args, &["wallets"], &body).await?;
     print(session, &wallet)?;
     if wallet["existing"] == true {
         session.out.note("This wallet existed already.");

@@ -83,6 +83,7 @@ fn configure(args: ServeArgs, environment: Environment) -> Result<Config, Failur
             ("api", Role::Api),
             ("worker", Role::Worker),
             ("watcher", Role::Watcher),
+            ("notifier", Role::Notifier),
         ];
         let chosen = roles.into_iter().filter(|(name, _)| has(name));
         config.server.roles = chosen.map(|(_, role)| role).collect();

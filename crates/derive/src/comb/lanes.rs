@@ -1,6 +1,6 @@
 //! Many points, one addition to each, one inversion for all.
 
-use crate::field::{Affine, Field, Limbs, Pick, Portable, invert, pack, reduce, unpack};
+use crate::field::{Affine, Field, Limbs, MAX_WIDTH, Pick, Portable, invert, pack, reduce, unpack};
 
 /// Vectors side by side, each with a running product of its own, so that no multiplication waits for the one
 /// before it.
@@ -17,6 +17,71 @@ pub(crate) struct Lanes<F> {
 }
 
 const ONE: Limbs = [1, 0, 0, 0, 0];
+
+/// What is added, vector by vector.
+trait Addends<F> {
+    /// How many vectors, whole blocks.
+    fn vectors(&self) -> usize;
+    fn x(&self, vector: usize) -> F;
+    /// To be subtracted from only.
+    fn y(&self, vector: usize) -> F;
+    /// Brings what these vectors need into the nearest cache; there may be none such.
+    fn fetch(&self, vectors: std::ops::Range<usize>);
+}
+
+/// Points of a table.
+struct Picked<'a> {
+    table: &'a [Affine],
+    picks: &'a [Pick],
+}
+
+impl<F: Field> Addends<F> for Picked<'_> {
+    #[inline(always)]
+    fn vectors(&self) -> usize {
+        self.picks.len() / F::WIDTH
+    }
+
+    #[inline(always)]
+    fn x(&self, vector: usize) -> F {
+        F::pick_x(self.table, &self.picks[vector * F::WIDTH..][..F::WIDTH])
+    }
+
+    #[inline(always)]
+    fn y(&self, vector: usize) -> F {
+        F::pick_y(self.table, &self.picks[vector * F::WIDTH..][..F::WIDTH])
+    }
+
+    #[inline(always)]
+    fn fetch(&self, vectors: std::ops::Range<usize>) {
+        let picks = vectors.start * F::WIDTH..vectors.end * F::WIDTH;
+        if let Some(picks) = self.picks.get(picks) {
+            touch(self.table, picks);
+        }
+    }
+}
+
+/// Points that are in vectors already.
+struct Held<'a, F>(&'a [(F, F)]);
+
+impl<F: Field> Addends<F> for Held<'_, F> {
+    #[inline(always)]
+    fn vectors(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    fn x(&self, vector: usize) -> F {
+        self.0[vector].0
+    }
+
+    #[inline(always)]
+    fn y(&self, vector: usize) -> F {
+        self.0[vector].1
+    }
+
+    #[inline(always)]
+    fn fetch(&self, _vectors: std::ops::Range<usize>) {}
+}
 
 impl<F: Field> Lanes<F> {
     /// Lanes are worked on in blocks of this many.
@@ -41,8 +106,7 @@ impl<F: Field> Lanes<F> {
                 let y = F::pick_y(table, picks).difference(zero);
                 (F::pick_x(table, picks), y.mul(F::splat(&ONE)))
             }));
-        self.differences.resize(self.points.len(), zero);
-        self.products.resize(self.points.len(), zero);
+        self.make_room();
     }
 
     /// Same start for all lanes.
@@ -69,8 +133,9 @@ impl<F: Field> Lanes<F> {
         let whole = lanes.next_multiple_of(Self::BLOCK);
         let kept = self.points[lanes / Self::BLOCK * CHAINS..whole / F::WIDTH].to_vec();
         picks.resize(whole, Pick::default());
-        self.add(table, picks, exceptional);
-        exceptional.retain(|lane| *lane < lanes);
+        let mut found = Vec::new();
+        self.add(table, picks, &mut found);
+        exceptional.extend(found.iter().filter(|lane| **lane < lanes));
         for lane in lanes..whole {
             let (x, y) = &kept[lane % Self::BLOCK / F::WIDTH];
             let (x, y) = (x.lane(lane % F::WIDTH), y.lane(lane % F::WIDTH));
@@ -84,37 +149,75 @@ impl<F: Field> Lanes<F> {
     /// does not hold, as both points have the same x, are named in `exceptional` and hold no point afterwards.
     #[inline(always)]
     pub(crate) fn add(&mut self, table: &[Affine], picks: &[Pick], exceptional: &mut Vec<usize>) {
-        let products = self.subtract(table, picks);
-        let inverses = match invert_all(&products) {
+        self.add_all(&Picked { table, picks }, exceptional);
+    }
+
+    /// `vectors[a] += vectors[b]` for each pair (a, b), none of which has an a of another; lanes named as by
+    /// [`Self::add`] are those of pairs, not of vectors. What this holds is lost.
+    #[inline(always)]
+    pub(crate) fn add_vectors(
+        &mut self,
+        vectors: &mut [(F, F)],
+        pairs: &[(u32, u32)],
+        exceptional: &mut Vec<usize>,
+    ) {
+        let whole = pairs.len().next_multiple_of(CHAINS);
+        let padded = || (0..whole).map(|at| pairs[at.min(pairs.len() - 1)]);
+        let addends: Vec<_> = padded().map(|(_, b)| vectors[b as usize]).collect();
+        self.points.clear();
+        self.points
+            .extend(padded().map(|(a, _)| vectors[a as usize]));
+        self.make_room();
+        self.add_all(&Held(&addends), exceptional);
+        for ((a, _), sum) in pairs.iter().zip(&self.points) {
+            vectors[*a as usize] = *sum;
+        }
+    }
+
+    #[inline(always)]
+    fn make_room(&mut self) {
+        let zero = F::splat(&[0; 5]);
+        self.differences.resize(self.points.len(), zero);
+        self.products.resize(self.points.len(), zero);
+    }
+
+    #[inline(always)]
+    fn add_all(&mut self, addends: &impl Addends<F>, exceptional: &mut Vec<usize>) {
+        #[cfg(test)]
+        super::fault::in_points(&mut self.points);
+        let products = self.subtract(addends);
+        #[cfg(test)]
+        {
+            use super::fault::{Place, in_vectors};
+            in_vectors(Place::Difference, &mut self.differences);
+            in_vectors(Place::Product, &mut self.products);
+        }
+        #[cfg_attr(not(test), expect(unused_mut, reason = "a test damages them"))]
+        let mut inverses = match invert_all(&products) {
             Some(inverses) => inverses,
             None => {
-                let products = self.set_aside_zeros(picks.len(), exceptional);
+                let products = self.set_aside_zeros(addends.vectors(), exceptional);
                 invert_all(&products).expect("no factor is zero any more")
             }
         };
-        self.finish(table, picks, inverses);
+        #[cfg(test)]
+        super::fault::in_inverses(&mut inverses);
+        self.finish(addends, inverses);
     }
 
     /// Fills the differences of x and the products of those before each; returns the whole products.
     #[inline(always)]
-    fn subtract(&mut self, table: &[Affine], picks: &[Pick]) -> [F; CHAINS] {
+    fn subtract(&mut self, addends: &impl Addends<F>) -> [F; CHAINS] {
         let mut products = [F::splat(&ONE); CHAINS];
-        let work = picks
-            .chunks_exact(Self::BLOCK)
-            .zip(self.points.chunks_exact(CHAINS))
+        let work = (self.points[..addends.vectors()].chunks_exact(CHAINS))
             .zip(self.differences.chunks_exact_mut(CHAINS))
             .zip(self.products.chunks_exact_mut(CHAINS));
-        let ahead = picks
-            .chunks_exact(Self::BLOCK)
-            .skip(AHEAD.div_ceil(Self::BLOCK));
-        let mut ahead = ahead.map(Some).chain(std::iter::repeat(None));
-        for (((picks, points), differences), before) in work {
-            if let Some(Some(picks)) = ahead.next() {
-                touch(table, picks);
-            }
+        for (block, ((points, differences), before)) in work.enumerate() {
+            let first = block * CHAINS;
+            let ahead = first + AHEAD.div_ceil(Self::BLOCK) * CHAINS;
+            addends.fetch(ahead..ahead + CHAINS);
             for i in 0..CHAINS {
-                let picks = &picks[i * F::WIDTH..(i + 1) * F::WIDTH];
-                let difference = F::pick_x(table, picks).difference(points[i].0);
+                let difference = addends.x(first + i).difference(points[i].0);
                 differences[i] = difference;
                 before[i] = products[i];
                 products[i] = products[i].mul(difference);
@@ -125,9 +228,9 @@ impl<F: Field> Lanes<F> {
 
     /// Replaces the differences that are zero by one, and makes the products again.
     #[inline(never)]
-    fn set_aside_zeros(&mut self, lanes: usize, exceptional: &mut Vec<usize>) -> [F; CHAINS] {
+    fn set_aside_zeros(&mut self, vectors: usize, exceptional: &mut Vec<usize>) -> [F; CHAINS] {
         let mut products = [F::splat(&ONE); CHAINS];
-        for vector in 0..lanes / F::WIDTH {
+        for vector in 0..vectors {
             let difference = &mut self.differences[vector];
             for lane in 0..F::WIDTH {
                 if reduce(difference.lane(lane)) == [0; 5] {
@@ -142,21 +245,21 @@ impl<F: Field> Lanes<F> {
         products
     }
 
-    /// The steps of a block's vectors stand side by side, for those of one vector wait for each other.
+    /// The steps of a block's vectors stand side by side, for those of one vector wait for each other; what they
+    /// leave takes the places of what they no longer need.
     #[inline(always)]
-    fn finish(&mut self, table: &[Affine], picks: &[Pick], mut inverses: [F; CHAINS]) {
-        let work = picks
-            .chunks_exact(Self::BLOCK)
-            .zip(self.points.chunks_exact_mut(CHAINS))
-            .zip(self.differences.chunks_exact(CHAINS))
-            .zip(self.products.chunks_exact(CHAINS));
-        for (((picks, points), differences), before) in work.rev() {
+    fn finish(&mut self, addends: &impl Addends<F>, mut inverses: [F; CHAINS]) {
+        let work = (self.points[..addends.vectors()].chunks_exact_mut(CHAINS))
+            .zip(self.differences.chunks_exact_mut(CHAINS))
+            .zip(self.products.chunks_exact_mut(CHAINS));
+        for (block, ((points, differences), slopes)) in work.enumerate().rev() {
+            let first = block * CHAINS;
             if F::WIDTH == 1 {
                 for i in 0..CHAINS {
                     let (x, y) = points[i];
-                    let inverse = inverses[i].mul(before[i]);
+                    let inverse = inverses[i].mul(slopes[i]);
                     inverses[i] = inverses[i].mul(differences[i]);
-                    let rise = F::pick_y(table, &picks[i..=i]).difference(y);
+                    let rise = addends.y(first + i).difference(y);
                     let slope = inverse.mul(rise);
                     let sum = slope.square().minus_twice_minus(x, differences[i]);
                     points[i].1 = slope.mul(x.difference(sum)).minus(y);
@@ -164,25 +267,34 @@ impl<F: Field> Lanes<F> {
                 }
                 continue;
             }
-            let mut slopes = inverses;
             for i in 0..CHAINS {
-                slopes[i] = inverses[i].mul(before[i]);
+                slopes[i] = inverses[i].mul(slopes[i]);
                 inverses[i] = inverses[i].mul(differences[i]);
             }
             for i in 0..CHAINS {
-                let picks = &picks[i * F::WIDTH..(i + 1) * F::WIDTH];
-                let rise = F::pick_y(table, picks).difference(points[i].1);
+                let rise = addends.y(first + i).difference(points[i].1);
                 slopes[i] = slopes[i].mul(rise);
             }
-            let mut sums = inverses;
             for i in 0..CHAINS {
                 let square = slopes[i].square();
-                sums[i] = square.minus_twice_minus(points[i].0, differences[i]);
+                differences[i] = square.minus_twice_minus(points[i].0, differences[i]);
             }
             for i in 0..CHAINS {
                 let (x, y) = points[i];
-                let y = slopes[i].mul(x.difference(sums[i])).minus(y);
-                points[i] = (sums[i], y);
+                points[i].1 = slopes[i].mul(x.difference(differences[i])).minus(y);
+                points[i].0 = differences[i];
+            }
+        }
+    }
+
+    /// Weak, lane by lane; of no meaning in an exceptional lane.
+    #[inline(always)]
+    pub(crate) fn for_each_weak(&self, lanes: usize, mut take: impl FnMut(usize, [Limbs; 2])) {
+        for (vector, (x, y)) in self.points.iter().enumerate() {
+            let first = vector * F::WIDTH;
+            let coordinates = x.lanes().into_iter().zip(y.lanes()).take(F::WIDTH);
+            for (lane, (x, y)) in coordinates.enumerate().take(lanes.saturating_sub(first)) {
+                take(first + lane, [x, y]);
             }
         }
     }
@@ -199,6 +311,20 @@ impl<F: Field> Lanes<F> {
             }
         }
     }
+}
+
+/// As vectors hold them, in their order; as many as whole vectors have.
+#[inline(always)]
+pub(crate) fn vectors_of<F: Field>(points: &[[Limbs; 2]]) -> Vec<(F, F)> {
+    let mut vectors = Vec::with_capacity(points.len() / F::WIDTH);
+    let (mut xs, mut ys) = ([[0; 5]; MAX_WIDTH], [[0; 5]; MAX_WIDTH]);
+    for points in points.chunks_exact(F::WIDTH) {
+        for (lane, [x, y]) in points.iter().enumerate() {
+            (xs[lane], ys[lane]) = (*x, *y);
+        }
+        vectors.push((F::of_lanes(&xs), F::of_lanes(&ys)));
+    }
+    vectors
 }
 
 /// Brings points into the nearest cache: their loads wait for nothing, unlike those of the arithmetic, which

@@ -8,6 +8,8 @@
 //! The affine formula does not hold where two points share x (a doubling or a cancellation). Such a lane is
 //! taken out and computed by `k256`'s complete formulas, from its start. Variable-time throughout.
 
+#[cfg(test)]
+pub(crate) mod fault;
 mod lanes;
 mod table;
 
@@ -17,7 +19,7 @@ use k256::{AffinePoint, ProjectivePoint, Scalar};
 
 use crate::Arch;
 use crate::field::{Affine, Field, Pick, Work, from_bytes, run, to_bytes};
-pub(crate) use lanes::{Lanes, add_pairs};
+pub(crate) use lanes::{Lanes, add_pairs, vectors_of};
 pub(crate) use table::affine;
 use table::{ENTRIES, WINDOWS};
 
@@ -117,6 +119,10 @@ impl Work for Walk<'_> {
             for window in 0..WINDOWS {
                 picks.clear();
                 picks.extend(scalars.iter().map(|scalar| table::pick(scalar, window)));
+                #[cfg(test)]
+                fault::begin_window(window);
+                #[cfg(test)]
+                fault::in_picks(&mut picks);
                 let multiples = &table[window * ENTRIES..(window + 1) * ENTRIES];
                 lanes.add(multiples, &picks, &mut exceptional);
             }

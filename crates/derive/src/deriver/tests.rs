@@ -26,3 +26,5 @@ fn one_deriver_serves_all_threads() {
     fn shareable<T: Send + Sync>() {}
     shareable::<Deriver>();
 }
+
+mod flips;

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, MAX_WIDTH, Pick, TOP_MASK, Work,
+    Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, MAX_WIDTH, P, Pick, TOP_MASK, Work,
     multiple_of_p,
 };
 
@@ -49,9 +49,15 @@ impl Field for Ifma {
 
     #[inline(always)]
     fn lanes(&self) -> [Limbs; MAX_WIDTH] {
-        // SAFETY: inside of `run`.
-        let limbs = self.0.map(|limb| unsafe { words(limb) });
-        std::array::from_fn(|lane| limbs.map(|limb| limb[lane]))
+        let mut lanes = [[0; LIMBS]; MAX_WIDTH];
+        for (i, limb) in self.0.iter().enumerate() {
+            // SAFETY: inside of `run`.
+            let words = unsafe { words(*limb) };
+            for (lane, word) in lanes.iter_mut().zip(words) {
+                lane[i] = word;
+            }
+        }
+        lanes
     }
 
     #[inline(always)]
@@ -64,6 +70,25 @@ impl Field for Ifma {
                 *limb = of_words(&all);
             }
         }
+    }
+
+    #[inline(always)]
+    fn of_lanes(lanes: &[Limbs; MAX_WIDTH]) -> Self {
+        let mut words = [[0; MAX_WIDTH]; LIMBS];
+        for (at, lane) in lanes.iter().enumerate() {
+            for (words, limb) in words.iter_mut().zip(lane) {
+                words[at] = *limb;
+            }
+        }
+        // SAFETY: inside of `run`.
+        Self(unsafe { words.each_ref().map(|words| of_words(words)) })
+    }
+
+    /// Weak limbs have 52 bits, so there are two ways to write zero.
+    #[inline(always)]
+    fn is_zero(&self) -> bool {
+        // SAFETY: inside of `run`.
+        unsafe { equal_lanes(*self, &[0; LIMBS]) | equal_lanes(*self, &P) == u8::MAX }
     }
 
     #[inline(always)]
@@ -123,6 +148,13 @@ fn constant(word: u64) -> __m512i {
 #[inline]
 fn splat(element: &Limbs) -> Ifma {
     Ifma(element.map(|limb| constant(limb)))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+#[inline]
+fn equal_lanes(elements: Ifma, element: &Limbs) -> u8 {
+    let equal = |all, i: usize| all & _mm512_cmpeq_epi64_mask(elements.0[i], constant(element[i]));
+    (0..LIMBS).fold(u8::MAX, equal)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]

@@ -1,9 +1,9 @@
 //! Arithmetic modulo p = 2²⁵⁶ − 2³² − 977, the field of secp256k1, on several elements at once.
 //!
 //! An element is five limbs of 52 bits, lowest first, so that products and sums leave room before anything
-//! has to be carried; a [`Field`] holds [`Field::WIDTH`] of them, limb beside limb. Values that a later
-//! subtraction takes are *weak*: below 2p, with limbs of 52 bits (the portable path lets one limb have a few
-//! units more). Only [`reduce`] makes the one canonical form.
+//! has to be carried; a [`Field`] holds [`Field::WIDTH`] of them, limb beside limb (with AVX2, ten limbs of 26).
+//! Values that a later subtraction takes are *weak*: below 2p, with limbs of 52 bits (the portable path and AVX2
+//! let some have a few units more). Only [`reduce`] makes the one canonical form.
 //!
 //! Not constant in time, and not meant to be: what is computed here is public.
 
@@ -11,11 +11,15 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod inverse;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
+use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
 use ifma::Ifma;
-pub(crate) use portable::{Portable, from_bytes, invert, negate, pack, reduce, to_bytes, unpack};
+pub(crate) use inverse::invert;
+pub(crate) use portable::{Portable, from_bytes, negate, pack, reduce, to_bytes, unpack};
 
 pub(crate) const LIMBS: usize = 5;
 /// One element in limbs of 52 bits.
@@ -89,11 +93,22 @@ pub(crate) trait Field: Copy + Send + Sync + 'static {
     /// All lanes at once; only the first [`Self::WIDTH`] mean anything.
     fn lanes(&self) -> [Limbs; MAX_WIDTH];
     fn set_lane(&mut self, lane: usize, element: &Limbs);
+    /// Of weak elements; the inverse of [`Self::lanes`].
+    fn of_lanes(lanes: &[Limbs; MAX_WIDTH]) -> Self;
 
     /// The x coordinates of the points picked, as many as there are lanes. Weak.
     fn pick_x(table: &[Affine], picks: &[Pick]) -> Self;
     /// The y coordinates, negated where the pick says so. To be subtracted from only.
     fn pick_y(table: &[Affine], picks: &[Pick]) -> Self;
+
+    /// Are all lanes of this weak element zero modulo p?
+    #[inline(always)]
+    fn is_zero(&self) -> bool {
+        let lanes = self.lanes();
+        lanes[..Self::WIDTH]
+            .iter()
+            .all(|lane| reduce(*lane) == [0; LIMBS])
+    }
 
     /// Takes weak elements and differences; weak.
     fn mul(self, other: Self) -> Self;
@@ -114,7 +129,7 @@ pub(crate) fn run<W: Work>(arch: crate::Arch, work: W) -> W::Output {
         #[cfg(target_arch = "x86_64")]
         crate::Arch::Ifma => Ifma::run(work),
         #[cfg(target_arch = "x86_64")]
-        crate::Arch::Avx2 => avx2::run(work),
+        crate::Arch::Avx2 => Avx2::run(work),
         _ => work.run::<Portable>(),
     }
 }

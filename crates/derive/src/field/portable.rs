@@ -1,6 +1,3 @@
-use k256::Secp256k1;
-use k256::elliptic_curve::hazmat::FieldArithmetic;
-
 use super::{
     Affine, FOLD, FOLD_LIMBS, Field, LIMBS, Limbs, MASK, MAX_WIDTH, Pick, TOP_MASK, multiple_of_p,
 };
@@ -105,6 +102,11 @@ impl Field for Portable {
     #[inline(always)]
     fn set_lane(&mut self, _lane: usize, element: &Limbs) {
         self.0 = *element;
+    }
+
+    #[inline(always)]
+    fn of_lanes(lanes: &[Limbs; MAX_WIDTH]) -> Self {
+        Self(lanes[0])
     }
 
     #[inline(always)]
@@ -221,7 +223,7 @@ pub(crate) fn reduce(limbs: Limbs) -> Limbs {
 
 /// 64-bit limbs of a canonical element.
 #[inline(always)]
-pub(crate) fn pack(limbs: &Limbs) -> [u64; 4] {
+pub(crate) const fn pack(limbs: &Limbs) -> [u64; 4] {
     let [a, b, c, d, e] = *limbs;
     [
         a | b << 52,
@@ -229,16 +231,6 @@ pub(crate) fn pack(limbs: &Limbs) -> [u64; 4] {
         c >> 24 | d << 28,
         d >> 36 | e << 16,
     ]
-}
-
-/// `None` for zero. One in a thousand operations, and `k256`'s is fast enough for that.
-pub(crate) fn invert(element: Limbs) -> Option<Limbs> {
-    type Element = <Secp256k1 as FieldArithmetic>::FieldElement;
-    let bytes = to_bytes(&pack(&reduce(element)));
-    let element = Option::<Element>::from(Element::from_bytes(&bytes.into()))
-        .expect("a reduced element is canonical");
-    let inverse = Option::<Element>::from(element.invert_vartime())?;
-    Some(unpack(&from_bytes(&inverse.to_bytes().into())))
 }
 
 /// Big-endian.

@@ -53,6 +53,17 @@ impl ChildHmac {
         );
     }
 
+    /// A bit of what is kept for all children; there are [`Self::KEPT_BITS`].
+    #[cfg(test)]
+    pub(crate) fn flip(&mut self, bit: usize) {
+        let kept = self.inner.iter_mut().chain(&mut self.outer);
+        let mut kept = kept.chain(&mut self.key);
+        *kept.nth(bit / 64).expect("a word that is kept") ^= 1 << (bit % 64);
+    }
+
+    #[cfg(test)]
+    pub(crate) const KEPT_BITS: usize = 64 * (8 + 8 + 4);
+
     /// The word of the message with the end of the key, the index and the ending bit.
     #[inline(always)]
     fn index_word(&self, index: u32) -> u64 {

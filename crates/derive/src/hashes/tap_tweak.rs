@@ -23,6 +23,15 @@ impl TapTweak {
         Self(state)
     }
 
+    /// A bit of the state; a second time restores it.
+    #[cfg(test)]
+    pub(crate) fn flip(&mut self, bit: usize) {
+        self.0[bit / 32] ^= 1 << (bit % 32);
+    }
+
+    #[cfg(test)]
+    pub(crate) const KEPT_BITS: usize = 32 * 8;
+
     /// The tweaks of outputs without script path, whose internal keys have these x.
     pub(crate) fn of(&self, arch: Arch, xs: &[[u8; 32]], out: &mut [[u8; 32]]) {
         assert_eq!(xs.len(), out.len());

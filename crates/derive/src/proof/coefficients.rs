@@ -10,17 +10,26 @@ pub(super) struct Digits {
 }
 
 impl Digits {
+    /// Narrower ones leave no whole vector of buckets; wider ones more buckets than a batch has points.
+    pub(super) const WIDTHS: std::ops::RangeInclusive<usize> = 4..=12;
+
+    /// Buckets of a place, of whatever width.
+    pub(super) const STARTS_MAX: usize = 1 << (*Self::WIDTHS.end() - 1);
+
+    pub(super) fn of_bits(bits: usize) -> Self {
+        assert!(Self::WIDTHS.contains(&bits), "digits of {bits} bits");
+        Self { bits }
+    }
+
     /// Wider digits are fewer additions a point and more buckets to add up.
     pub(super) fn for_points(points: usize) -> Self {
+        // A bucket saves one addition, and costs two and some copying.
         let cost = |bits: &usize| {
             let digits = Self { bits: *bits };
-            points * digits.places() + 3 * digits.buckets()
+            2 * points * digits.places() + 3 * digits.buckets()
         };
-        // From 11 bits on there are more buckets than points to start them at.
-        let bits = (4..=10)
-            .min_by_key(cost)
-            .expect("a range that is not empty");
-        Self { bits }
+        let bits = Self::WIDTHS.min_by_key(cost);
+        Self::of_bits(bits.expect("a range that is not empty"))
     }
 
     pub(super) fn bits(self) -> usize {

@@ -25,7 +25,7 @@ use k256::Scalar;
 
 use crate::children::Points;
 use crate::comb::Comb;
-use crate::field::{Affine, Field, P, Pick, Work, from_bytes, pack, reduce, run};
+use crate::field::{Affine, Field, MAX_WIDTH, P, Pick, Work, from_bytes, pack, reduce, run};
 use crate::hashes::second;
 use crate::{Children, ExtendedPublicKey, IndexRange, Payloads, Scheme, VerifyError};
 use coefficients::{Digits, coefficients};
@@ -38,6 +38,9 @@ pub(crate) struct Claim<'a> {
     pub(crate) indexes: IndexRange,
     pub(crate) payloads: &'a [(Scheme, &'a Payloads)],
 }
+
+/// How many keys are hashed at a time: what they leave stays in the nearest caches.
+const BLOCK: usize = 512;
 
 /// See the module's documentation.
 pub(crate) fn prove(
@@ -53,35 +56,26 @@ pub(crate) fn prove(
     if children.keys.xs.len() != count || children.keys.ys.len() != count {
         return Err(VerifyError::Unproven);
     }
-    let mut tweaks = vec![[0; 32]; count];
-    second::ChildHmac::new(claim.parent).tweaks(comb.arch(), claim.indexes.first(), &mut tweaks);
-    let tweaks: Vec<_> = tweaks.iter().map(from_bytes).collect();
-
     let mut keys = Equation::new(count, randomness, 0);
-    for (i, tweak) in tweaks.iter().enumerate() {
-        keys.parent.add(keys.coefficients[i], tweak);
+    let is_taproot = |(scheme, _): &(Scheme, &Payloads)| *scheme == Scheme::Taproot;
+    let mut outputs = (claim.payloads.iter().any(is_taproot))
+        .then(|| (Equation::new(count, randomness, 1), second::TapTweak::new()));
+
+    let hmac = second::ChildHmac::new(claim.parent);
+    let (mut tweaks, mut taps) = ([[0; 32]; BLOCK], [[0; 32]; BLOCK]);
+    for first in (0..count).step_by(BLOCK) {
+        let block = first..count.min(first + BLOCK);
+        let tweaks = &mut tweaks[..block.len()];
+        hmac.tweaks(comb.arch(), claim.indexes.first() + first as u32, tweaks);
+        keys.add_keys(first, tweaks);
+        if let Some((outputs, tap_tweak)) = &mut outputs {
+            let taps = &mut taps[..block.len()];
+            tap_tweak.of(comb.arch(), &children.keys.xs[block.clone()], taps);
+            outputs.add_outputs(first, tweaks, taps, &children.keys.ys[block]);
+        }
     }
     keys.check(comb, claim, &children.keys)?;
-
-    if claim
-        .payloads
-        .iter()
-        .any(|(scheme, _)| *scheme == Scheme::Taproot)
-    {
-        let mut taps = vec![[0; 32]; count];
-        second::TapTweak::new().of(comb.arch(), &children.keys.xs, &mut taps);
-        let mut outputs = Equation::new(count, randomness, 1);
-        for (i, (tweak, tap)) in tweaks.iter().zip(&taps).enumerate() {
-            let coefficient = outputs.coefficients[i];
-            let is_odd = children.keys.ys[i][31] & 1 == 1;
-            let signed = if is_odd {
-                &mut outputs.negated
-            } else {
-                &mut outputs.parent
-            };
-            signed.add(coefficient, tweak);
-            outputs.taps.add(coefficient, &from_bytes(tap));
-        }
+    if let Some((outputs, _)) = outputs {
         outputs.check(comb, claim, &children.outputs)?;
     }
     check_payloads(comb, children, claim)
@@ -107,12 +101,39 @@ impl Equation {
         }
     }
 
+    fn add_keys(&mut self, first: usize, tweaks: &[[u8; 32]]) {
+        for (tweak, coefficient) in tweaks.iter().zip(&self.coefficients[first..]) {
+            self.parent.add(*coefficient, &from_bytes(tweak));
+        }
+    }
+
+    /// Those of keys with these y.
+    fn add_outputs(
+        &mut self,
+        first: usize,
+        tweaks: &[[u8; 32]],
+        taps: &[[u8; 32]],
+        ys: &[[u8; 32]],
+    ) {
+        let coefficients = &self.coefficients[first..];
+        for (((tweak, tap), y), coefficient) in tweaks.iter().zip(taps).zip(ys).zip(coefficients) {
+            let is_odd = y[31] & 1 == 1;
+            let signed = if is_odd {
+                &mut self.negated
+            } else {
+                &mut self.parent
+            };
+            signed.add(*coefficient, &from_bytes(tweak));
+            self.taps.add(*coefficient, &from_bytes(tap));
+        }
+    }
+
     fn check(&self, comb: &Comb, claim: &Claim<'_>, points: &Points) -> Result<(), VerifyError> {
         let points = points_of_the_curve(comb, claim.indexes.first(), points)?;
         if points.len() != self.coefficients.len() {
             return Err(VerifyError::Unproven);
         }
-        let left = weighted_sum(comb, &points, &self.coefficients, self.digits);
+        let left = weighted_sum(comb, points, &self.coefficients, self.digits);
         let less = self.digits.less();
         let of_parent = self.parent.of_ones(less) - self.negated.of_ones(less);
         let of_generator = self.parent.of_scalars(less) - self.negated.of_scalars(less)
@@ -144,40 +165,17 @@ fn points_of_the_curve(
     first_index: u32,
     points: &Points,
 ) -> Result<Vec<Affine>, VerifyError> {
-    struct Check<'a>(&'a [Affine]);
-    impl Work for Check<'_> {
-        type Output = Option<usize>;
-        #[inline(always)]
-        fn run<F: Field>(self) -> Option<usize> {
-            let seven = F::splat(&[7, 0, 0, 0, 0]);
-            for first in (0..self.0.len()).step_by(F::WIDTH) {
-                let mut picks = [Pick::default(); 8];
-                for (i, pick) in picks.iter_mut().enumerate() {
-                    let at = (first + i).min(self.0.len() - 1);
-                    *pick = Pick::new(at as u32, false);
-                }
-                let x = F::pick_x(self.0, &picks[..F::WIDTH]);
-                let y = F::pick_y(self.0, &picks[..F::WIDTH]);
-                let off = y.square().minus(x.square().mul(x)).minus(seven);
-                let off = off.lanes();
-                if let Some(lane) = (0..F::WIDTH).find(|lane| reduce(off[*lane]) != [0; 5]) {
-                    return Some(picks[lane].at());
-                }
-            }
-            None
-        }
-    }
-    let points: Vec<_> = (points.xs.iter().zip(&points.ys))
-        .map(|(x, y)| Affine {
-            x: from_bytes(x),
-            y: from_bytes(y),
-        })
-        .collect();
-    let is_canonical = |words: &[u64; 4]| words.iter().rev().lt(pack(&P).iter().rev());
+    let coordinates = points.xs.iter().zip(&points.ys);
+    // The sum has points of its own to add.
+    let mut points = Vec::with_capacity(coordinates.len() + Digits::STARTS_MAX);
+    points.extend(coordinates.map(|(x, y)| Affine {
+        x: from_bytes(x),
+        y: from_bytes(y),
+    }));
     let beyond = points
         .iter()
-        .position(|p| !is_canonical(&p.x) || !is_canonical(&p.y));
-    match beyond.or_else(|| run(comb.arch(), Check(&points))) {
+        .position(|point| !is_canonical(&point.x) || !is_canonical(&point.y));
+    match beyond.or_else(|| run(comb.arch(), OffTheCurve(&points))) {
         Some(position) => Err(VerifyError::Mismatch {
             index: first_index + position as u32,
         }),
@@ -185,33 +183,91 @@ fn points_of_the_curve(
     }
 }
 
+/// Below p, of which all words but the lowest are ones.
+fn is_canonical([a, b, c, d]: &[u64; 4]) -> bool {
+    const LOWEST: u64 = pack(&P)[0];
+    *a < LOWEST || b & c & d != u64::MAX
+}
+
+/// Where y² = x³ + 7 does not hold; the first vector in which it does not is looked at lane by lane.
+struct OffTheCurve<'a>(&'a [Affine]);
+
+impl Work for OffTheCurve<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<F: Field>(self) -> Option<usize> {
+        let seven = F::splat(&[7, 0, 0, 0, 0]);
+        for first in (0..self.0.len()).step_by(F::WIDTH) {
+            let mut picks = [Pick::default(); MAX_WIDTH];
+            for (i, pick) in picks.iter_mut().enumerate() {
+                let at = (first + i).min(self.0.len() - 1);
+                *pick = Pick::new(at as u32, false);
+            }
+            let x = F::pick_x(self.0, &picks[..F::WIDTH]);
+            let y = F::pick_y(self.0, &picks[..F::WIDTH]);
+            let off = y.square().minus(x.square().mul(x)).minus(seven);
+            if !off.is_zero() {
+                let off = off.lanes();
+                let lane = (0..F::WIDTH).find(|lane| reduce(off[*lane]) != [0; 5]);
+                return Some(picks[lane.unwrap_or(0)].at());
+            }
+        }
+        None
+    }
+}
+
 /// Hashes the proven points anew.
 fn check_payloads(comb: &Comb, children: &Children, claim: &Claim<'_>) -> Result<(), VerifyError> {
-    let (keys, arch) = (&children.keys, comb.arch());
     for (scheme, payloads) in claim.payloads {
         let (expected, found) = (scheme.payload_len(), payloads.record_len());
         if found != expected && !payloads.is_empty() {
             return Err(VerifyError::RecordLength { expected, found });
         }
-        let mut again = vec![0; expected * keys.xs.len()];
-        match scheme {
-            Scheme::Keccak20 => second::keccak20(arch, &keys.xs, &keys.ys, &mut again),
-            Scheme::Hash160 => {
-                let y_odd: Vec<_> = keys.ys.iter().map(|y| y[31] & 1 == 1).collect();
-                second::hash160(arch, &keys.xs, &y_odd, &mut again);
+        let (count, mut again) = (children.len(), [0; 32 * BLOCK]);
+        for first in (0..count).step_by(BLOCK) {
+            let block = first..count.min(first + BLOCK);
+            let records = expected * block.start..expected * block.end;
+            let again = &mut again[..records.len()];
+            hash_again(comb, children, *scheme, block, again);
+            let found = payloads.as_bytes().get(records).unwrap_or_default();
+            if found != again {
+                let records = again
+                    .chunks_exact(expected)
+                    .zip(found.chunks_exact(expected));
+                let same = records.take_while(|(again, found)| again == found).count();
+                let index = claim.indexes.first() + (first + same) as u32;
+                return Err(VerifyError::Mismatch { index });
             }
-            Scheme::Taproot => again.copy_from_slice(children.outputs.xs.as_flattened()),
         }
-        if payloads.as_bytes() == again {
-            continue;
+        if payloads.len() > count {
+            let index = claim.indexes.first() + count as u32;
+            return Err(VerifyError::Mismatch { index });
         }
-        let records = again.chunks_exact(expected).zip(payloads.iter());
-        let same = records.take_while(|(again, found)| again == found).count();
-        return Err(VerifyError::Mismatch {
-            index: claim.indexes.first() + same as u32,
-        });
     }
     Ok(())
+}
+
+fn hash_again(
+    comb: &Comb,
+    children: &Children,
+    scheme: Scheme,
+    block: std::ops::Range<usize>,
+    again: &mut [u8],
+) {
+    let keys = &children.keys;
+    let (xs, ys) = (&keys.xs[block.clone()], &keys.ys[block.clone()]);
+    match scheme {
+        Scheme::Keccak20 => second::keccak20(comb.arch(), xs, ys, again),
+        Scheme::Hash160 => {
+            let mut y_odd = [false; BLOCK];
+            for (odd, y) in y_odd.iter_mut().zip(ys) {
+                *odd = y[31] & 1 == 1;
+            }
+            second::hash160(comb.arch(), xs, &y_odd[..ys.len()], again);
+        }
+        Scheme::Taproot => again.copy_from_slice(children.outputs.xs[block].as_flattened()),
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 use k256::Scalar;
 use k256::elliptic_curve::Field as _;
-use k256::elliptic_curve::ops::Reduce;
 
 /// Σ v·t of 64-bit coefficients and 256-bit scalars, as an integer: reduced once, at the end.
 #[derive(Default)]
 pub(super) struct Products {
-    /// Σ v·t, lowest word first: below 2³⁵² for 2³² terms.
-    products: [u64; 6],
-    /// Σ t.
-    scalars: [u64; 6],
+    /// Σ v·t by words of t, the products' lower words and their upper ones apart: below 2⁹⁶ for 2³² terms.
+    low: [u128; 4],
+    high: [u128; 4],
+    /// Σ t by words.
+    scalars: [u128; 4],
     /// Σ v.
     coefficients: u128,
     count: u64,
@@ -16,43 +16,32 @@ pub(super) struct Products {
 
 impl Products {
     pub(super) fn add(&mut self, coefficient: u64, scalar: &[u64; 4]) {
-        multiply_add(&mut self.products, coefficient, scalar);
-        multiply_add(&mut self.scalars, 1, scalar);
+        for (i, word) in scalar.iter().enumerate() {
+            let product = u128::from(coefficient) * u128::from(*word);
+            self.low[i] += product & u128::from(u64::MAX);
+            self.high[i] += product >> 64;
+            self.scalars[i] += u128::from(*word);
+        }
         self.coefficients += u128::from(coefficient);
         self.count += 1;
     }
 
     /// Σ r·t of r = 2v + `less`.
     pub(super) fn of_scalars(&self, less: Scalar) -> Scalar {
-        modulo(&self.products).double() + modulo(&self.scalars) * less
+        let radix = Scalar::from(1_u64 << 32).square();
+        let products = modulo(&self.low) + modulo(&self.high) * radix;
+        products.double() + modulo(&self.scalars) * less
     }
 
     /// Σ r of r = 2v + `less`.
     pub(super) fn of_ones(&self, less: Scalar) -> Scalar {
-        let sum = self.coefficients;
-        let words = [sum as u64, (sum >> 64) as u64, 0, 0, 0, 0];
-        modulo(&words).double() + Scalar::from(self.count) * less
+        Scalar::from(self.coefficients).double() + Scalar::from(self.count) * less
     }
 }
 
-fn multiply_add(sum: &mut [u64; 6], factor: u64, words: &[u64; 4]) {
-    let mut carry = 0;
-    for (i, sum) in sum.iter_mut().enumerate() {
-        let word = words.get(i).copied().unwrap_or(0);
-        let wide = u128::from(factor) * u128::from(word) + u128::from(*sum) + carry;
-        *sum = wide as u64;
-        carry = wide >> 64;
-    }
-}
-
-/// Modulo the group order.
-fn modulo(words: &[u64; 6]) -> Scalar {
-    let [a, b, c, d, e, f] = *words;
-    let part = |words: [u64; 4]| {
-        let bytes = crate::field::to_bytes(&words);
-        <Scalar as Reduce<k256::FieldBytes>>::reduce(&bytes.into())
-    };
-    // 2²⁵⁶ does not fit, but twice 2¹²⁸ does.
-    let half = part([0, 0, 1, 0]);
-    part([a, b, c, d]) + part([e, f, 0, 0]) * half * half
+/// Σ of the words times 2⁶⁴ to the power of their place, modulo the group order.
+fn modulo(words: &[u128; 4]) -> Scalar {
+    let radix = Scalar::from(1_u64 << 32).square();
+    let sum = |sum: Scalar, word: &u128| sum * radix + Scalar::from(*word);
+    words.iter().rev().fold(Scalar::ZERO, sum)
 }

@@ -147,37 +147,6 @@ fn a_point_off_the_curve_is_named() {
     }
 }
 
-/// 6,000 flips of one bit anywhere in points and payloads.
-#[test]
-fn every_flipped_bit_of_points_and_payloads_is_caught() {
-    let mut random = 1_u64;
-    let mut below = |bound: usize| {
-        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        (random >> 33) as usize % bound
-    };
-    for deriver in derivers() {
-        let mut batch = Batch::new(deriver, 12);
-        for seed in 0..6000 / derivers().len() as u64 {
-            let (record, byte, bit) = (below(12), below(20), 1 << below(8));
-            let points = &mut batch.children;
-            let bytes: &mut [u8] = match below(7) {
-                0 => &mut points.keys.xs[record],
-                1 => &mut points.keys.ys[record],
-                2 => &mut points.outputs.xs[record],
-                3 => &mut points.outputs.ys[record],
-                which => {
-                    let (scheme, payloads) = &mut batch.payloads[which - 4];
-                    let len = scheme.payload_len();
-                    &mut payloads.bytes_mut()[record * len..(record + 1) * len]
-                }
-            };
-            bytes[byte] ^= bit;
-            assert!(batch.prove(deriver, seed).is_err(), "{seed}");
-            batch = Batch::new(deriver, 12);
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]

@@ -22,6 +22,15 @@ struct WalletVersions {
     dense: Vec<u8>,
     /// Versions that a byte cannot hold; `dense` says 255 for them.
     high: HashMap<u32, u32>,
+    /// Which record created which indexes, in the order of the indexes.
+    births: Vec<Births>,
+}
+
+/// A run of wallets that one record created.
+struct Births {
+    first: u32,
+    count: u32,
+    seq: u64,
 }
 
 impl WalletVersions {
@@ -41,6 +50,19 @@ impl WalletVersions {
         if self.dense[at] == u8::MAX {
             self.high.insert(index, version);
         }
+    }
+
+    /// Chunks are done in about the order of their indexes, so the place is at the end or close to it.
+    fn born(&mut self, (first, count): (u32, u32), seq: u64) {
+        (first..first.saturating_add(count)).for_each(|index| self.set(index, 1));
+        let at = self.births.partition_point(|run| run.first < first);
+        self.births.insert(at, Births { first, count, seq });
+    }
+
+    fn born_in(&self, index: u32) -> Option<u64> {
+        let behind = self.births.partition_point(|run| run.first <= index);
+        let run = self.births.get(behind.checked_sub(1)?)?;
+        (index - run.first < run.count).then_some(run.seq)
     }
 }
 
@@ -95,14 +117,14 @@ impl Chain {
         {
             return Err(format!("record {seq} is not the one the anchor names"));
         }
-        self.learn(&row.payload)
+        self.learn(seq, &row.payload)
             .map_err(|error| format!("record {seq} cannot be read: {error}"))?;
         self.seq = seq;
         self.hash = row.hash;
         Ok(())
     }
 
-    fn learn(&mut self, payload: &str) -> Result<(), String> {
+    fn learn(&mut self, seq: u64, payload: &str) -> Result<(), String> {
         #[derive(Deserialize)]
         struct Payload {
             changes: Changes,
@@ -123,8 +145,8 @@ impl Chain {
                 .parse()
                 .map_err(|_| "a vault id that is none".to_owned())?;
             let versions = self.wallets.entry(vault).or_default();
-            for (first, count) in created.runs {
-                (first..first.saturating_add(count)).for_each(|index| versions.set(index, 1));
+            for run in created.runs {
+                versions.born(run, seq);
             }
         }
         for (object, version) in changes.versions {
@@ -335,6 +357,18 @@ impl Chains {
                     .index_in(*vault)
                     .is_some_and(|index| versions.get(index) > 0)
             })
+        })
+    }
+
+    /// The number of the record that created a wallet.
+    pub(crate) fn born_in(
+        &self,
+        organization: OrganizationId,
+        vault: VaultId,
+        index: u32,
+    ) -> Option<u64> {
+        self.with(organization, |chain| {
+            chain.wallets.get(&vault)?.born_in(index)
         })
     }
 

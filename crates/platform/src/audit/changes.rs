@@ -1,7 +1,11 @@
 //! What a record says about sealed objects: their new versions, and the wallets created.
 
 use coffer_domain::id::VaultId;
+use coffer_domain::wallet::Wallet;
+use coffer_store::Sealed;
 use serde::{Deserialize, Serialize};
+
+use super::{birth, merkle};
 
 /// The part of a record's payload from which [`super::Chains`] learns versions. It is part of the hash.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +27,12 @@ pub(crate) struct Changes {
 pub(crate) struct CreatedWallets {
     pub vault: String,
     pub runs: Vec<(u32, u32)>,
-    /// SHA-256 over the wallets' seals in the order of their indexes, in hexadecimal.
-    pub seals_sha256: String,
+    /// Root of the Merkle tree over the wallets' births in the order of their indexes, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub births_root: Option<String>,
+    /// In records from before there were roots: SHA-256 over the wallets' seals in the order of their indexes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seals_sha256: Option<String>,
 }
 
 impl Changes {
@@ -42,23 +50,21 @@ impl Changes {
 }
 
 impl CreatedWallets {
-    /// From indexes in rising order, with the digest of their wallets' seals.
-    pub(crate) fn of(
-        vault: VaultId,
-        indexes: impl Iterator<Item = u32>,
-        seals_sha256: [u8; 32],
-    ) -> Self {
+    /// Of wallets of one vault, their indexes in rising order.
+    pub(crate) fn of(vault: VaultId, born: &[Sealed<Wallet>]) -> Self {
         let mut runs: Vec<(u32, u32)> = Vec::new();
-        for index in indexes {
+        for index in born.iter().map(|sealed| sealed.value.index) {
             match runs.last_mut() {
                 Some((first, count)) if *first + *count == index => *count += 1,
                 _ => runs.push((index, 1)),
             }
         }
+        let leaves = born.iter().map(|sealed| birth::leaf(&sealed.value));
         Self {
             vault: vault.to_string(),
             runs,
-            seals_sha256: hex::encode(seals_sha256),
+            births_root: Some(hex::encode(merkle::root(leaves.collect()))),
+            seals_sha256: None,
         }
     }
 }

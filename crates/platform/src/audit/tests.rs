@@ -240,3 +240,53 @@ async fn an_older_snapshot_does_not_look_like_a_cut_tail() {
         .expect("an old snapshot is no break");
     assert_eq!(chains.object_version(organization(), "thing"), 11);
 }
+
+/// Records from before there were Merkle roots are still read, and teach the same.
+#[tokio::test]
+async fn records_tell_which_wallets_they_created_in_the_old_form_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = chain_of_ten(folder.path()).await;
+    let vault = coffer_domain::id::VaultId::from_bytes([5; 16]);
+    let created = |runs: &str, digest: &str| {
+        let text = format!(r#"{{"vault":"{vault}","runs":{runs},"{digest}":"00"}}"#);
+        serde_json::from_str(&text).expect("is read")
+    };
+    for created in [
+        created("[[7,2]]", "seals_sha256"),
+        created("[[0,3],[9,1]]", "births_root"),
+    ] {
+        let mut tx = db.write().await.expect("begins");
+        let entry = Entry {
+            organization: organization(),
+            at_ms: 1,
+            actor: "system",
+            action: "wallets.created",
+            object: "x".into(),
+            changes: Changes {
+                versions: Vec::new(),
+                created: Some(created),
+                events: None,
+            },
+            data: "",
+            events: Outgoing::none(),
+        };
+        append(&mut tx, &seals(), entry).await.expect("appends");
+        tx.commit().await.expect("commits");
+    }
+    let chains = Chains::default();
+    let mut tx = db.read().await.expect("begins");
+    chains
+        .verify(&mut tx, &seals(), organization())
+        .await
+        .expect("verifies");
+    let born = |index| chains.born_in(organization(), vault, index);
+    let records: Vec<_> = (0..12).map(born).collect();
+    let (old, new) = (Some(11), Some(12));
+    assert_eq!(
+        records,
+        [
+            new, new, new, None, None, None, None, old, old, new, None, None
+        ]
+    );
+    assert_eq!(chains.wallet_version(organization(), vault, 8), 1);
+}

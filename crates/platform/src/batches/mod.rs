@@ -7,7 +7,7 @@
 //!
 //! Guarantees: row k has index base + k whoever works on it and however often, so a chunk run again gives
 //! the same wallets; a chunk's wallets, outcome, counters and audit record commit together; a worker whose
-//! lease was taken over cannot commit. Memory does not grow with the file, but for 44 bytes a row while it is read.
+//! lease was taken over cannot commit. Memory does not grow with the file, but for 24 bytes a row while it is read.
 
 mod accept;
 mod control;

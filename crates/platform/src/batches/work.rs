@@ -8,12 +8,13 @@ use std::sync::Arc;
 use coffer_domain::address::AddressKinds;
 use coffer_domain::batch::{Batch, BatchEvent, BatchState};
 use coffer_domain::event::EventType;
+use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::WalletId;
 use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
 use coffer_store::chunks::{self, LeasedChunk, Retry, StagedChunk};
-use coffer_store::{Sealed, Tx, batches, wallets};
-use sha2::{Digest, Sha256};
+use coffer_store::{Sealed, Tx, addresses, batches, wallets};
+use tokio_util::sync::CancellationToken;
 
 use super::outcome::Outcome;
 use super::rows::{self, GoodRow, Row};
@@ -35,8 +36,8 @@ const LONGEST_PAUSE_MS: i64 = 30_000;
 /// What a worker found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Worked {
-    /// A chunk was taken; there may be more.
-    Chunk,
+    /// Until none was due, or the last one failed.
+    Chunks,
     Nothing,
 }
 
@@ -52,6 +53,8 @@ struct Prepared {
     /// The wallets as they are if no customer has one and the gate stays as it was: sealed before the
     /// transaction, which holds the one writer. None for a gate that must be asked for each customer.
     expected: Option<Vec<Sealed<Wallet>>>,
+    /// Inserts the expected ones.
+    insertion: Option<wallets::Insertion>,
 }
 
 /// Rows whose customer has a wallet: row number and wallet.
@@ -61,51 +64,66 @@ type Existing = Vec<(u32, String)>;
 #[derive(Default)]
 struct Found {
     /// External ids that have a wallet.
-    taken: HashMap<[u8; 16], WalletId>,
+    taken: HashMap<String, WalletId>,
     /// External ids that an allow-list lets through.
     allowed: HashSet<[u8; 16]>,
 }
 
 impl Platform {
-    /// Takes the next chunk that is due, and brings it to its end or gives it back.
-    pub(crate) async fn work_on_chunk(&self) -> Result<Worked, Error> {
-        let now = self.now_ms();
-        let leased = transact!(self, tx, {
-            Ok(chunks::claim(tx, &self.0.instance, now, now + LEASE_MS).await?)
-        })?;
-        let Some(leased) = leased else {
+    /// Takes chunks that are due, one after the other, and brings each to its end or gives it back.
+    pub(crate) async fn work_on_chunks(&self, stop: &CancellationToken) -> Result<Worked, Error> {
+        let mut next = transact!(self, tx, { self.claim(tx).await })?;
+        if next.is_none() {
             return Ok(Worked::Nothing);
-        };
-        let _ = coffer_failpoint::hit("chunk.claimed", "");
-        let task = {
-            let platform = self.clone();
-            let leased = leased.clone();
-            tokio::spawn(async move { platform.process(&leased).await })
-        };
-        let result = match task.await {
-            Ok(result) => result,
-            Err(panicked) => Err(Error::Internal(format!("a worker ended early: {panicked}"))),
-        };
-        if let Err(error) = result {
-            self.give_back(&leased, &error).await?;
         }
-        Ok(Worked::Chunk)
+        while let Some(leased) = next.take() {
+            let _ = coffer_failpoint::hit("chunk.claimed", "");
+            let task = {
+                let (platform, stop) = (self.clone(), stop.clone());
+                let leased = leased.clone();
+                tokio::spawn(async move { platform.process(&leased, &stop).await })
+            };
+            match task.await {
+                Ok(Ok(claimed)) => next = claimed,
+                Ok(Err(error)) => self.give_back(&leased, &error).await?,
+                Err(panicked) => {
+                    let error = Error::Internal(format!("a worker ended early: {panicked}"));
+                    self.give_back(&leased, &error).await?;
+                }
+            }
+        }
+        Ok(Worked::Chunks)
     }
 
-    async fn process(&self, leased: &LeasedChunk) -> Result<(), Error> {
+    async fn claim(&self, tx: &mut Tx) -> Result<Option<LeasedChunk>, Error> {
+        let now = self.now_ms();
+        Ok(chunks::claim(tx, &self.0.instance, now, now + LEASE_MS).await?)
+    }
+
+    /// The transaction that ends a chunk claims the next one, unless `stop` says that there shall be none: a
+    /// durable commit less for each chunk.
+    async fn process(
+        &self,
+        leased: &LeasedChunk,
+        stop: &CancellationToken,
+    ) -> Result<Option<LeasedChunk>, Error> {
         let prepared = self.prepare(leased).await?;
         let _ = coffer_failpoint::hit("chunk.verified", "");
         let started = std::time::Instant::now();
         // The index of external ids refuses a second wallet for a customer by itself. Asking it beforehand for
         // each row is needed only where a customer has one, which the first try finds out.
         let mut tried = false;
-        transact!(self, tx, {
+        let next = transact!(self, tx, {
             let ask_first = std::mem::replace(&mut tried, true);
-            self.commit_chunk(tx, leased, &prepared, ask_first).await
+            self.commit_chunk(tx, leased, &prepared, ask_first).await?;
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            self.claim(tx).await
         })?;
         metrics::histogram!("coffer_chunk_commit_seconds").record(started.elapsed());
         let _ = coffer_failpoint::hit("chunk.after_commit", "");
-        Ok(())
+        Ok(next)
     }
 
     /// Everything that needs no transaction: open, derive, verify.
@@ -115,6 +133,7 @@ impl Platform {
         let sealed = sealed.ok_or_else(|| Error::not_found("batch", leased.chunk.batch))?;
         let batch = self.open_batch(&mut tx, sealed).await?.batch;
         self.guard(batch.organization)?;
+        let numbers = addresses::known_numbers(&mut tx, batch.vault).await?;
         drop(tx);
         let row = self.read_vault(batch.vault).await?;
         let row = row.filter(|row| row.vault.organization == batch.organization);
@@ -122,7 +141,13 @@ impl Platform {
         let account = self.account_keys(&row)?;
         let platform = self.clone();
         let leased = leased.clone();
-        blocking(move || platform.prepare_rows(&leased, &batch, row.vault, &account)).await?
+        blocking(move || {
+            let mut prepared = platform.prepare_rows(&leased, &batch, row.vault, &account)?;
+            let expected = prepared.expected.as_deref().unwrap_or_default();
+            prepared.insertion = wallets::Insertion::of(platform.0.db.engine(), expected, &numbers);
+            Ok(prepared)
+        })
+        .await?
     }
 
     fn prepare_rows(
@@ -183,6 +208,7 @@ impl Platform {
             derived,
             dead,
             expected: None,
+            insertion: None,
         };
         if prepared.vault.gate.mode != GateMode::AllowList {
             let mode = prepared.vault.gate.mode;
@@ -214,7 +240,10 @@ impl Platform {
         self.refuse_done_before(&batch, chunk)?;
         let ask_first = ask_first || batch.rows_existing > 0;
         let (born, existing) = self.split(tx, &batch, prepared, ask_first).await?;
-        wallets::insert_many(tx, &born).await?;
+        match (&born, &prepared.insertion) {
+            (Cow::Borrowed(_), Some(insertion)) => insertion.run(tx).await?,
+            _ => wallets::insert_many(tx, &born).await?,
+        }
         self.queue_hooks(tx, &prepared.vault, &born).await?;
         let outcome = Outcome {
             existing,
@@ -268,13 +297,17 @@ impl Platform {
         {
             return Ok((Cow::Borrowed(expected), Vec::new()));
         }
-        let keys: Vec<[u8; 16]> = prepared
+        let ids: Vec<&ExternalId> = prepared
             .good
             .iter()
-            .map(|(_, row)| row.external_id.key(batch.organization))
+            .map(|(_, row)| &row.external_id)
             .collect();
+        let taken = wallets::existing(tx, batch.organization, &ids).await?;
+        let listed = vault.gate.mode == GateMode::AllowList;
+        let ids = ids.iter().filter(|_| listed);
+        let keys: Vec<[u8; 16]> = ids.map(|id| id.key(batch.organization)).collect();
         let found = Found {
-            taken: wallets::existing(tx, &keys).await?.into_iter().collect(),
+            taken: taken.into_iter().collect(),
             allowed: self.allowed_at_birth(tx, &vault, &keys).await?,
         };
         if let Some(expected) = &prepared.expected
@@ -297,16 +330,17 @@ impl Platform {
         let mut born = Vec::with_capacity(prepared.good.len());
         let mut existing = Vec::new();
         let created_at_ms = self.now_ms();
-        let asks = !found.taken.is_empty() || mode == GateMode::AllowList;
         for (number, row) in &prepared.good {
-            let key = asks.then(|| row.external_id.key(batch.organization));
-            if let Some(id) = key.and_then(|key| found.taken.get(&key)) {
+            if let Some(id) = found.taken.get(row.external_id.as_str()) {
                 existing.push((*number, id.to_string()));
                 continue;
             }
             let index = batch.first_index + number - 1;
             let payloads = prepared.derived.of(index, row.kinds);
-            let allowed = key.is_some_and(|key| found.allowed.contains(&key));
+            let allowed = mode == GateMode::AllowList
+                && found
+                    .allowed
+                    .contains(&row.external_id.key(batch.organization));
             let wallet = Wallet {
                 id: WalletId::of_index(batch.vault, index),
                 organization: batch.organization,
@@ -394,12 +428,7 @@ impl Platform {
         born: &[Sealed<Wallet>],
         outcome: &Outcome,
     ) -> Result<(), Error> {
-        let mut seals = Sha256::new();
-        for sealed in born {
-            seals.update(&sealed.seal);
-        }
-        let indexes = born.iter().map(|sealed| sealed.value.index);
-        let created = CreatedWallets::of(batch.vault, indexes, seals.finalize().into());
+        let created = CreatedWallets::of(batch.vault, born);
         let entry = Entry {
             organization: batch.organization,
             at_ms: self.now_ms(),
@@ -421,11 +450,7 @@ impl Platform {
                 "state": batch.state.name(),
             }),
             events: Outgoing::none()
-                .wallets_created(
-                    batch.vault,
-                    Some(batch.id),
-                    born.iter().map(|born| (born.value.index, born.value.state)),
-                )
+                .wallets_created(batch.vault, Some(batch.id), born)
                 .and(
                     EventType::of_batch(batch.state),
                     batch.id,

@@ -29,7 +29,8 @@ pub fn schema_of(kind: EventType) -> &'static str {
         "asset" => "AssetEventV1",
         "vault" => "VaultEventV1",
         "pool" => "PoolEventV1",
-        _ => "ReconciliationEventV1",
+        "reconciliation" => "ReconciliationEventV1",
+        _ => "AlarmEventV1",
     }
 }
 
@@ -386,6 +387,24 @@ impl ReconciliationEventV1 {
             chain_units: line.chain_units.to_string(),
             differing: line.differing,
             tripped,
+        }
+    }
+}
+
+/// Something that a person must look at; the runbook says what to do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AlarmEventV1 {
+    /// integrity: a stored object was changed outside Coffer and is refused.
+    alarm: &'static str,
+    #[schema(example = "wal_9f2d6c1e8a7b8c5d8000000000012ab3")]
+    object: String,
+}
+
+impl AlarmEventV1 {
+    pub(crate) fn integrity(object: &str) -> Self {
+        Self {
+            alarm: "integrity",
+            object: object.to_owned(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use coffer_domain::event::{EventForm, EventType};
 use coffer_domain::id::{BatchId, OrganizationId, VaultId};
-use coffer_domain::wallet::WalletState;
+use coffer_domain::wallet::{Wallet, WalletState};
 use coffer_store::Sealed;
 use coffer_store::events::EventRow;
 use serde::{Deserialize, Serialize};
@@ -66,17 +66,16 @@ impl Outgoing {
         self
     }
 
-    /// One event per wallet, from indexes in rising order with the state at birth.
+    /// One event per wallet, in the state that it was born in; of one vault, their indexes in rising order.
     pub(crate) fn wallets_created(
         mut self,
         vault: VaultId,
         batch: Option<BatchId>,
-        born: impl Iterator<Item = (u32, WalletState)>,
+        born: &[Sealed<Wallet>],
     ) -> Self {
         let mut runs: Vec<(u32, u32, WalletState)> = Vec::new();
-        let mut count = 0;
-        for (index, state) in born {
-            count += 1;
+        for wallet in born.iter().map(|sealed| &sealed.value) {
+            let (index, state) = (wallet.index, wallet.state);
             match runs.last_mut() {
                 Some((first, length, same)) if *first + *length == index && *same == state => {
                     *length += 1;
@@ -84,7 +83,7 @@ impl Outgoing {
                 _ => runs.push((index, 1, state)),
             }
         }
-        if count > 0 {
+        if !born.is_empty() {
             let runs = runs
                 .into_iter()
                 .map(|(first, length, state)| (first, length, state.name().to_owned()));
@@ -96,7 +95,7 @@ impl Outgoing {
                 form: EventForm::Wallets,
                 kind: EventType::WalletCreated,
                 subject: batch.map_or_else(|| vault.to_string(), |batch| batch.to_string()),
-                count,
+                count: born.len() as u64,
                 data: json(&data),
             });
         }
@@ -135,6 +134,8 @@ impl Outgoing {
         let mut last = before;
         let rows = self.0.into_iter().map(|draft| {
             last += draft.count;
+            metrics::counter!("coffer_events_total", "object" => draft.kind.object())
+                .increment(draft.count);
             seals.seal(EventRow {
                 organization,
                 last,

@@ -95,11 +95,11 @@ impl Platform {
             for sealed in found {
                 let name = |row: &EventRow| format!("event {} of {organization}", row.last);
                 let row = self.0.seals.open(sealed, name)?;
-                if row.organization != organization || row.first() > page.next + 1 {
-                    return Err(missing(organization, page.next + 1));
-                }
                 if row.last > end || page.items.len() >= limit {
                     break;
+                }
+                if row.organization != organization || row.first() > page.next + 1 {
+                    return Err(missing(organization, page.next + 1));
                 }
                 self.take_row(&mut tx, filter, &row, (&mut page, limit))
                     .await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coffer_domain::external_id::ExternalId;
-use coffer_domain::id::VaultId;
+use coffer_domain::id::{OrganizationId, VaultId};
 use coffer_domain::vault::GateMode;
 use coffer_domain::wallet::{Decision, Wallet, WalletState};
 use coffer_store::allow_list::{self as rows, AllowedId};
@@ -57,7 +57,10 @@ impl Platform {
                 };
                 change.changed += u32::from(rows::add(tx, &self.0.seals.seal(allowed)).await?);
                 if mode == GateMode::AllowList {
-                    waiting.extend(self.waiting_for_list(tx, vault, &key).await?);
+                    waiting.extend(
+                        self.waiting_for_list(tx, caller.organization, vault, id)
+                            .await?,
+                    );
                 }
             }
             // Every wallet was read before the first record is appended: see `Chains::catch_up`.
@@ -77,10 +80,11 @@ impl Platform {
     async fn waiting_for_list(
         &self,
         tx: &mut Tx,
+        organization: OrganizationId,
         vault: VaultId,
-        key: &[u8; 16],
+        id: &ExternalId,
     ) -> Result<Option<Wallet>, Error> {
-        let Some(found) = wallets::by_external_key(tx, key).await? else {
+        let Some(found) = wallets::by_external_id(tx, organization, id).await? else {
             return Ok(None);
         };
         let wallet = self.open_wallet(tx, found).await?;

@@ -10,7 +10,6 @@ mod set;
 
 use std::collections::HashSet;
 
-use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{OrganizationId, VaultId};
 use coffer_domain::vault::{GateMode, Vault};
 use coffer_domain::wallet::{Wallet, WalletState};
@@ -24,18 +23,6 @@ use crate::seal::refused;
 use crate::{Error, Platform};
 
 impl Platform {
-    /// The state in which a wallet is born.
-    pub(crate) async fn born_state(
-        &self,
-        tx: &mut Tx,
-        vault: &Vault,
-        external_id: &ExternalId,
-    ) -> Result<WalletState, Error> {
-        let key = external_id.key(vault.organization);
-        let allowed = self.allowed_at_birth(tx, vault, &[key]).await?;
-        Ok(state_at_birth(vault.gate.mode, allowed.contains(&key)))
-    }
-
     /// Which of `keys` an allow-list gate lets through; empty for every other gate.
     pub(crate) async fn allowed_at_birth(
         &self,

@@ -120,6 +120,24 @@ impl Derivation {
         })
     }
 
+    /// Whether `payload` is that of `index`, by the second implementation alone; true of a kind that only the
+    /// signer derives.
+    pub(crate) fn derives(
+        account: &AccountKeys,
+        index: u32,
+        payload: &AddressPayload,
+    ) -> Result<bool, Error> {
+        let kind = payload.kind();
+        if scheme(kind).is_none() {
+            return Ok(true);
+        }
+        let asked = Asked::try_new(account, kind, (index, 1))?;
+        let bytes = payload.bytes().to_vec();
+        let payloads = Payloads::from_bytes(kind.payload_len(), bytes)
+            .ok_or_else(|| failed(kind, &"a payload of a wrong length"))?;
+        Ok(verify(asked.parent, asked.scheme, index, &payloads).is_ok())
+    }
+
     /// The payloads of one kind by the first implementation alone. For looking whether an address may be
     /// ours; what is handed out or credited is derived by both, see [`Self::derive`].
     pub(crate) fn derive_once(

@@ -22,10 +22,9 @@ impl Platform {
         let known = self.0.chains.known(caller.organization, VaultId::PREFIX);
         let mut tx = self.0.db.read().await?;
         let listed = rows::of_organization(&mut tx, caller.organization).await?;
-        drop(tx);
         let mut vaults = Vec::with_capacity(listed.len());
         for sealed in listed {
-            vaults.push(self.vault(caller, sealed.value.vault.id).await?);
+            vaults.push(self.open_vault(&mut tx, sealed).await?.vault);
         }
         // A vault that was hidden would make another one the default, with another gate.
         let found: Vec<String> = vaults.iter().map(|vault| vault.id.to_string()).collect();

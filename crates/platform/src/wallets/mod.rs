@@ -4,5 +4,6 @@ mod assign;
 mod decide;
 mod read;
 
-pub use assign::{Assigned, NewWallet};
+pub(crate) use assign::Desk;
+pub use assign::{Assigned, MAX_AT_ONCE, NewWallet};
 pub use read::{Page, Refused, WalletFilter};

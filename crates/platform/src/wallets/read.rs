@@ -1,14 +1,18 @@
 //! Every path on which a wallet is read: its seal verified, its version the latest, its owner the caller.
 
 use coffer_chains::ParsedAddress;
+use coffer_domain::address::AddressPayload;
 use coffer_domain::external_id::ExternalId;
 use coffer_domain::id::{VaultId, WalletId};
+use coffer_domain::vault::Vault;
 use coffer_domain::wallet::{Wallet, WalletState};
-use coffer_store::Tx;
+use coffer_store::vaults::VaultRow;
 use coffer_store::wallets::{self as rows, Found};
+use coffer_store::{Sealed, Tx};
 
 use crate::seal::refused;
-use crate::{Caller, Error, Platform};
+use crate::vaults::Derivation;
+use crate::{Caller, Error, Mark, Platform};
 
 /// A stored wallet that is not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,10 @@ pub struct Page<T> {
 pub struct WalletFilter {
     pub vault: Option<VaultId>,
     pub state: Option<WalletState>,
+}
+
+fn unknown() -> Error {
+    Error::not_found("address", "of this organization")
 }
 
 impl Platform {
@@ -73,8 +81,8 @@ impl Platform {
     ) -> Result<Option<Wallet>, Error> {
         self.guard(caller.organization)?;
         let mut tx = self.0.db.read().await?;
-        let key = external_id.key(caller.organization);
-        let Some(found) = rows::by_external_key(&mut tx, &key).await? else {
+        let found = rows::by_external_id(&mut tx, caller.organization, external_id).await?;
+        let Some(found) = found else {
             return Ok(None);
         };
         let id = match &found {
@@ -89,15 +97,76 @@ impl Platform {
         Ok(Some(wallet))
     }
 
-    /// The wallet of an address. The index table is believed only as far as the wallet's sealed row confirms it.
+    /// The wallet of an address, see [`Self::address_owner`].
     pub async fn wallet_by_address(
         &self,
         caller: &Caller,
         address: &ParsedAddress,
     ) -> Result<Wallet, Error> {
+        let mark = self.mark().await;
+        let found = self.address_owner(caller, mark.as_ref(), address).await?;
+        Ok(found.0)
+    }
+
+    /// The wallet of an address, and its vault, as they were at `mark` or later. The index table is believed only as
+    /// far as the wallet's sealed row confirms it; and the address is derived again from the account key, by the
+    /// second implementation.
+    pub async fn address_owner(
+        &self,
+        caller: &Caller,
+        mark: Option<&Mark>,
+        address: &ParsedAddress,
+    ) -> Result<(Wallet, Vault), Error> {
         self.guard(caller.organization)?;
+        let quick = match mark {
+            Some(mark) => self.look_up(caller, mark, address).await?,
+            None => None,
+        };
+        let (wallet, row) = match quick {
+            Some(found) => found,
+            None => self.search(caller, address).await?,
+        };
+        self.derives_again(&wallet, &row, &address.payload)?;
+        if address.serves(row.vault.bitcoin_network) {
+            Ok((wallet, row.vault))
+        } else {
+            Err(unknown())
+        }
+    }
+
+    /// One statement, and everything about it verified; `None` when anything is not as it should be, and whoever
+    /// asked goes the long way, which tells a refusal from a row that changed meanwhile.
+    async fn look_up(
+        &self,
+        caller: &Caller,
+        mark: &Mark,
+        address: &ParsedAddress,
+    ) -> Result<Option<(Wallet, VaultRow)>, Error> {
+        self.follow_to(mark, caller.organization).await?;
+        let found = rows::look_by_address(&self.0.db, &address.payload).await?;
+        let Some(Ok(Sealed { value, seal })) = found else {
+            return Ok(None);
+        };
+        let chains = &self.0.chains;
+        let sound = value.organization == caller.organization
+            && self.0.seals.verifies(&value, &seal)
+            && value.id == WalletId::of_index(value.vault, value.index)
+            && chains.wallet_version(value.organization, value.vault, value.index) == value.version
+            && value.payloads.contains(&address.payload);
+        if !sound {
+            return Ok(None);
+        }
+        let row = self.vault_at(mark, value.vault).await?;
+        let own = row.filter(|row| row.vault.organization == caller.organization);
+        Ok(own.map(|row| (value, row)))
+    }
+
+    async fn search(
+        &self,
+        caller: &Caller,
+        address: &ParsedAddress,
+    ) -> Result<(Wallet, VaultRow), Error> {
         let mut tx = self.0.db.read().await?;
-        let unknown = || Error::not_found("address", "of this organization");
         let id = coffer_store::addresses::wallet_of(&mut tx, &address.payload)
             .await?
             .ok_or_else(unknown)?;
@@ -109,12 +178,25 @@ impl Platform {
         if !wallet.payloads.contains(&address.payload) {
             return Err(refused(format!("the address index's entry for {id}")));
         }
-        let vault = self.vault(caller, wallet.vault).await?;
-        if address.serves(vault.bitcoin_network) {
-            Ok(wallet)
-        } else {
-            Err(unknown())
+        let row = self.read_vault(wallet.vault).await?;
+        let own = row.filter(|row| row.vault.organization == caller.organization);
+        let row = own.ok_or_else(|| self.absent(caller.organization, "vault", wallet.vault))?;
+        Ok((wallet, row))
+    }
+
+    /// Solana's keys are the signer's to derive; for them the seal alone speaks.
+    fn derives_again(
+        &self,
+        wallet: &Wallet,
+        row: &VaultRow,
+        payload: &AddressPayload,
+    ) -> Result<(), Error> {
+        let account = self.account_keys(row)?;
+        if Derivation::derives(&account, wallet.index, payload)? {
+            return Ok(());
         }
+        tracing::error!(wallet = %wallet.id, alarm = "derivation", "a stored address is not the one that its key gives");
+        Err(refused(wallet.id.to_string()))
     }
 
     pub async fn wallets(

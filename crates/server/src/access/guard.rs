@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use zeroize::Zeroizing;
 
-use coffer_platform::Scope;
+use coffer_platform::{Mark, Scope};
 
 use super::Api;
 use super::token::token_of;
@@ -18,13 +18,23 @@ use crate::problem::{Code, Problem};
 
 /// Who calls. Made by the guard only, so a handler that takes one stands behind it.
 #[derive(Clone)]
-pub(crate) struct Caller(coffer_platform::Caller);
+pub(crate) struct Caller {
+    caller: coffer_platform::Caller,
+    mark: Option<Mark>,
+}
+
+impl Caller {
+    /// The state of the database when the call began, or later.
+    pub(crate) fn mark(&self) -> Option<&Mark> {
+        self.mark.as_ref()
+    }
+}
 
 impl Deref for Caller {
     type Target = coffer_platform::Caller;
 
     fn deref(&self) -> &coffer_platform::Caller {
-        &self.0
+        &self.caller
     }
 }
 
@@ -53,7 +63,7 @@ pub(super) async fn guard(
 ) -> Result<Response, Problem> {
     let token = token_of(request.headers());
     let peer = request.extensions().get::<Peer>().copied();
-    let caller = authenticate(&guard.api, token, peer).await?;
+    let (caller, mark) = authenticate(&guard.api, token, peer).await?;
     tracing::Span::current().record("key", tracing::field::display(caller.key));
     guard.api.rate_limits().request(caller.key)?;
     if !caller.may(guard.scope) {
@@ -61,7 +71,7 @@ pub(super) async fn guard(
         let text = format_args!("this call needs an API key with the scope {scope}");
         return Err(Problem::new(Code::Forbidden, text).with("scope", scope));
     }
-    request.extensions_mut().insert(Caller(caller));
+    request.extensions_mut().insert(Caller { caller, mark });
     Ok(next.run(request).await)
 }
 
@@ -69,9 +79,9 @@ async fn authenticate(
     api: &Api,
     token: Option<Zeroizing<String>>,
     peer: Option<Peer>,
-) -> Result<coffer_platform::Caller, Problem> {
+) -> Result<(coffer_platform::Caller, Option<Mark>), Problem> {
     let caller = match &token {
-        Some(token) => api.platform().authenticate(token).await?,
+        Some(token) => api.platform().authenticate_at(token).await?,
         None => None,
     };
     match caller {

@@ -25,6 +25,7 @@ pub(crate) use guard::Caller;
 pub(crate) use routes::{Routes, SECURITY_SCHEME};
 
 use crate::config::{Config, ServerConfig};
+use crate::http::Answers;
 use rate::RateLimits;
 
 /// What endpoints work with, handed in.
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
 struct Shared {
     parts: Parts,
     rate_limits: RateLimits,
+    answers: Answers,
 }
 
 /// The state of guarded endpoints.
@@ -48,7 +50,11 @@ pub(crate) struct Api(Arc<Shared>);
 impl Api {
     pub(crate) fn new(parts: Parts) -> Self {
         let rate_limits = RateLimits::new(&parts.config.rate_limit);
-        Self(Arc::new(Shared { parts, rate_limits }))
+        Self(Arc::new(Shared {
+            parts,
+            rate_limits,
+            answers: Answers::default(),
+        }))
     }
 
     pub(crate) fn platform(&self) -> &Platform {
@@ -69,6 +75,10 @@ impl Api {
 
     pub(crate) fn events_interval(&self) -> Duration {
         Duration::from_millis(self.config().events_interval_ms)
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.0.answers
     }
 
     fn rate_limits(&self) -> &RateLimits {

@@ -1,8 +1,10 @@
 //! `Idempotency-Key`: what makes two requests the same, and the answer that is kept.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use coffer_platform::{Answer, Once};
+use coffer_platform::{Answer, Once, OwnedOnce};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -45,6 +47,19 @@ pub(crate) fn once<'a, T>(
         key,
         fingerprint,
         render,
+    })
+}
+
+/// As [`once`], for an effect that is committed together with those of other calls.
+pub(crate) fn owned_once<T>(
+    key: IdempotencyKey,
+    fingerprint: [u8; 32],
+    render: &Arc<coffer_platform::Render<T>>,
+) -> Option<OwnedOnce<T>> {
+    Some(OwnedOnce {
+        key: key.0?,
+        fingerprint,
+        render: Arc::clone(render),
     })
 }
 

@@ -10,6 +10,7 @@
 //! What hyper itself refuses, a malformed request line or oversized headers, is answered before
 //! any of our code runs: a bare 400 or 431 without these headers.
 
+mod answers;
 mod body;
 mod connections;
 mod envelope;
@@ -17,6 +18,7 @@ mod extract;
 mod listener;
 mod timed_io;
 
+pub(crate) use answers::{Answers, IfNoneMatch, answer};
 pub(crate) use body::{ClientBody, JsonBody, OptionalJsonBody};
 pub(crate) use envelope::enveloped;
 pub(crate) use extract::{IdempotencyKey, PathId, PathIds, Query};

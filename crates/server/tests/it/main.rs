@@ -3,6 +3,7 @@
 mod access;
 mod batches;
 mod client;
+mod events;
 mod installation;
 mod openapi;
 mod organizations;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::installation::Installation;
 
@@ -239,5 +240,117 @@ async fn the_audit_log_verifies_by_what_is_documented() {
             .is_some_and(|findings| findings.len() >= 3),
         "{doctor}"
     );
+    installation.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_wallet_is_not_sent_again() {
+    let installation = Installation::new().await;
+    let client = &installation.client;
+    let made = client
+        .json("POST", "/v1/wallets", &json!({ "external_id": "ann" }))
+        .await
+        .json();
+    let id = made["id"].as_str().expect("an id");
+    let address = made["addresses"][0]["address"].as_str().expect("one");
+    for path in [
+        format!("/v1/wallets/{id}"),
+        format!("/v1/addresses/{address}"),
+    ] {
+        let first = client.get(&path).await;
+        let tag = first.header("etag").expect("a tag").to_owned();
+        let ask = |tag: String| {
+            let path = path.clone();
+            async move {
+                client
+                    .send("GET", &path, &[("If-None-Match", &tag)], b"")
+                    .await
+            }
+        };
+        let same = ask(tag.clone()).await;
+        assert_eq!((same.status, same.body.len()), (304, 0), "{path}");
+        assert_eq!(ask("\"other\"".to_owned()).await.status, 200);
+        assert_eq!(client.get(&path).await.json(), first.json());
+        // Another key of the organization may have it; one without the scope, or none, may not.
+        let other = client.with_key(&installation.key(&["batches:read"]).await);
+        assert_eq!(other.get(&path).await.code(), "forbidden");
+        assert_eq!(client.without_key().get(&path).await.status, 401);
+    }
+    let path = format!("/v1/addresses/{address}");
+    let database = installation.folder.path().join("data").join("coffer.db");
+    assert!(database.exists(), "{}", database.display());
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
+    let mut owner = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opens");
+    owner
+        .execute("UPDATE wallets SET label = 'x'")
+        .await
+        .expect("edits");
+    for path in [path, format!("/v1/wallets/{id}")] {
+        assert_eq!(client.get(&path).await.code(), "integrity_violation");
+    }
+    installation.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wallets_in_bulk_and_their_proofs() {
+    let installation = Installation::new().await;
+    let client = &installation.client;
+    let body = json!({ "chains": ["evm"], "wallets": [
+        { "external_id": "a", "label": "A" }, { "external_id": "b", "chains": ["tron", "evm"] }, { "external_id": "a" },
+    ] });
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", "k"),
+    ];
+    let text = body.to_string();
+    let made = client
+        .send("POST", "/v1/wallets/bulk", &headers, text.as_bytes())
+        .await;
+    let answer = made.json();
+    assert_eq!(
+        (made.status, &answer["created"], &answer["existing"]),
+        (200, &json!(2), &json!(1)),
+        "{made:?}"
+    );
+    assert_eq!(answer["data"][0]["id"], answer["data"][2]["id"]);
+    assert_eq!(answer["data"][2]["existing"], true);
+    assert_eq!(
+        answer["data"][1]["addresses"].as_array().map(Vec::len),
+        Some(2)
+    );
+    let again = client
+        .send("POST", "/v1/wallets/bulk", &headers, text.as_bytes())
+        .await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.json(), answer);
+    let bad = json!({ "wallets": [{ "external_id": "c" }, { "external_id": "" }] });
+    let refused = client.json("POST", "/v1/wallets/bulk", &bad).await;
+    assert_eq!(
+        (refused.code().as_str(), &refused.json()["item"]),
+        ("validation", &json!(2))
+    );
+    let of_c = client.get("/v1/wallets?external_id=c").await.json();
+    assert_eq!(of_c["data"], json!([]), "nothing of a refused call");
+
+    let id = answer["data"][1]["id"].as_str().expect("an id");
+    let path = format!("/v1/wallets/{id}/proof");
+    let proof = client.get(&path).await.json();
+    assert_eq!(
+        (&proof["leaf_index"], &proof["tree_size"]),
+        (&json!(1), &json!(2)),
+        "{proof}"
+    );
+    let leaf = hex::decode(proof["leaf_hash"].as_str().expect("a hash")).expect("hexadecimal");
+    let beside = hex::decode(proof["path"][0].as_str().expect("a hash")).expect("hexadecimal");
+    let root = hex::encode(Sha256::digest([&[1][..], &beside, &leaf].concat()));
+    let payload = proof["record"]["payload"].as_str().expect("text");
+    let payload: Value = serde_json::from_str(payload).expect("JSON");
+    assert_eq!(payload["changes"]["created"]["births_root"], json!(root));
+    let auditor = client.with_key(&installation.key(&["audit:read"]).await);
+    assert_eq!(auditor.get(&path).await.code(), "forbidden");
+    let both = installation.key(&["audit:read", "wallets:read"]).await;
+    assert_eq!(client.with_key(&both).get(&path).await.status, 200);
     installation.stop().await;
 }

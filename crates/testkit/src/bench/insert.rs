@@ -23,7 +23,6 @@ type WalletRow = (
     Vec<u8>,
     Vec<u8>,
     i64,
-    Vec<u8>,
     String,
     Option<String>,
     Option<String>,
@@ -36,7 +35,7 @@ type WalletRow = (
     i64,
     Vec<u8>,
 );
-const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_key, external_id, label, metadata, \
+const COLUMNS: &str = "id, organization_id, vault_id, derivation_index, external_id, label, metadata, \
     state, kinds, payloads, batch_id, created_by, created_at, version, seal";
 
 pub(super) async fn bare(engine: Engine, site: &Site) -> Result<Measured> {
@@ -94,11 +93,11 @@ async fn sqlite(site: &Site) -> Result<Measured> {
 fn addresses(page: &[WalletRow]) -> Vec<(i64, &[u8], i64, &[u8])> {
     let mut addresses = Vec::new();
     for wallet in page {
-        let mut rest = wallet.10.as_slice();
+        let mut rest = wallet.9.as_slice();
         for (bit, length) in PAYLOAD_BYTES
             .into_iter()
             .enumerate()
-            .filter(|(bit, _)| wallet.9 & (1 << bit) != 0)
+            .filter(|(bit, _)| wallet.8 & (1 << bit) != 0)
         {
             let (payload, tail) = rest.split_at(length);
             addresses.push((
@@ -133,17 +132,16 @@ async fn insert_wallets(connection: &mut SqliteConnection, wallets: &[WalletRow]
                 .bind(w.3)
                 .bind(&w.4)
                 .bind(&w.5)
-                .bind(&w.6)
-                .bind(&w.7);
+                .bind(&w.6);
             query = query
-                .bind(&w.8)
-                .bind(w.9)
+                .bind(&w.7)
+                .bind(w.8)
+                .bind(&w.9)
                 .bind(&w.10)
                 .bind(&w.11)
-                .bind(&w.12)
+                .bind(w.12)
                 .bind(w.13)
-                .bind(w.14)
-                .bind(&w.15);
+                .bind(&w.14);
         }
         query.execute(&mut *connection).await?;
     }

@@ -8,7 +8,9 @@
 mod api;
 mod derivation;
 mod insert;
+mod kill;
 mod ledger;
+mod relay;
 mod watched;
 
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 pub use api::{ApiOptions, api};
+pub use kill::killed;
+pub use relay::{RelayOptions, relay};
 pub use watched::watched;
 
 use crate::Engine;
@@ -39,6 +43,37 @@ pub struct Options {
     pub server_url: Option<String>,
     /// Without them only the batch itself is measured.
     pub baselines: bool,
+    pub ids: Ids,
+}
+
+/// The external ids of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// In order, as a company numbers its customers.
+    InOrder,
+    /// As UUIDs are.
+    Random,
+}
+
+impl Options {
+    fn engine(&self) -> Engine {
+        if self.server_url.is_some() {
+            Engine::Postgres
+        } else {
+            Engine::Sqlite
+        }
+    }
+
+    fn engine_name(&self) -> String {
+        format!("{:?}", self.engine()).to_lowercase()
+    }
+
+    fn input(&self) -> Input {
+        match self.ids {
+            Ids::InOrder => Input::clean(self.rows),
+            Ids::Random => Input::scattered(self.rows),
+        }
+    }
 }
 
 /// Seconds and rows of one measurement.
@@ -70,6 +105,8 @@ struct BatchRun {
     memory_kib: (u64, u64),
     /// Processor seconds of `coffer` and of `coffer-signer`, from the request to the end of the batch.
     processor: (f64, f64),
+    /// What `coffer` caused to be written to disk until the end of the batch.
+    written_mib: u64,
 }
 
 /// Measures; the answer is a JSON object and its text for people.
@@ -77,26 +114,23 @@ struct BatchRun {
 /// # Errors
 /// When a part fails, or the batch does not end well.
 pub async fn batch(options: &Options) -> Result<(Value, String)> {
-    let engine = if options.server_url.is_some() {
-        Engine::Postgres
-    } else {
-        Engine::Sqlite
-    };
+    let engine = options.engine();
     let template = Template::make(&options.programs, engine, options.server_url.as_deref()).await?;
     let site = template.copy().await?;
     let run = measure(options, &site).await?;
     let mut json = json!({
         "machine": machine(),
-        "engine": format!("{engine:?}").to_lowercase(),
+        "engine": options.engine_name(),
         "chains": options.chains,
         "batch": run.finished.json(),
         "seconds_until_accepted": run.accepted,
         "seconds_for_results": run.results,
         "peak_memory_mib": { "coffer": run.memory_kib.0 / 1024, "coffer_signer": run.memory_kib.1 / 1024 },
     });
+    json["written_mib"] = json!(run.written_mib);
     json["processor_seconds"] =
         json!({ "coffer": run.processor.0, "coffer_signer": run.processor.1 });
-    let mut text = text_of(options, engine, &run);
+    let mut text = text_of(options, &run);
     if options.baselines {
         let rows = options.rows.min(DERIVED_ROWS);
         let chains = options.chains.clone();
@@ -121,7 +155,7 @@ pub async fn batch(options: &Options) -> Result<(Value, String)> {
 }
 
 async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
-    let csv = Input::clean(options.rows).csv;
+    let csv = options.input().csv;
     let server = Server::start(&options.programs, site, None).await?;
     let api = Api::new(&server.url, &site.token)?;
     let idle = server.processor_seconds();
@@ -144,6 +178,7 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
         seconds: started.elapsed().as_secs_f64(),
     };
     let busy = server.processor_seconds();
+    let written_mib = server.written_bytes() >> 20;
     ensure!(
         ended["rows_created"].as_u64() == Some(u64::from(options.rows)),
         "not every row was created: {ended}"
@@ -163,16 +198,17 @@ async fn measure(options: &Options, site: &Site) -> Result<BatchRun> {
         results: seconds,
         memory_kib,
         processor: (busy.0 - idle.0, busy.1 - idle.1),
+        written_mib,
     })
 }
 
-fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
-    let engine = format!("{engine:?}");
+fn text_of(options: &Options, run: &BatchRun) -> String {
+    let engine = options.engine_name();
     let (coffer, signer) = (run.memory_kib.0 / 1024, run.memory_kib.1 / 1024);
     let batch = "batch, HTTP to last commit";
     format!(
         "{}\n{} rows x {} on {engine}\n{batch:36} {:>9.0} rows/s ({:.2} s; accepted after {:.2} s)\n{:36} {:>9.0} rows/s\n\
-         peak resident memory: coffer {coffer} MiB, coffer-signer {signer} MiB; processor time: coffer {:.1} s, coffer-signer {:.1} s\n",
+         peak resident memory: coffer {coffer} MiB, coffer-signer {signer} MiB; processor time: coffer {:.1} s, coffer-signer {:.1} s; written by coffer {} MiB\n",
         machine(),
         options.rows,
         options.chains,
@@ -183,6 +219,7 @@ fn text_of(options: &Options, engine: Engine, run: &BatchRun) -> String {
         f64::from(options.rows) / run.results,
         run.processor.0,
         run.processor.1,
+        run.written_mib,
     )
 }
 

@@ -59,9 +59,22 @@ impl Input {
         }
     }
 
-    /// Good rows only.
+    /// Good rows only, with ids in order.
     #[must_use]
     pub fn clean(rows: u32) -> Self {
+        Self::named(rows, name)
+    }
+
+    /// Good rows only, with ids as random as UUIDs, and as long; the same ones each time.
+    #[must_use]
+    pub fn scattered(rows: u32) -> Self {
+        Self::named(rows, |row| {
+            let (high, low) = (Chance::new(u64::from(row)).draw(), row);
+            format!("{high:016x}-{low:08x}-0123456789")
+        })
+    }
+
+    fn named(rows: u32, name: impl Fn(u32) -> String) -> Self {
         let mut csv = String::from("external_id,label\n");
         for row in 1..=rows {
             csv.push_str(&format!(

@@ -174,6 +174,17 @@ impl Server {
         )
     }
 
+    /// What it caused to be written to disk since its start, by `/proc`; 0 where that cannot be read.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/io", self.pid());
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let field = text
+            .lines()
+            .find_map(|line| line.strip_prefix("write_bytes: "));
+        field.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+    }
+
     /// Processor seconds, its own and its signer's.
     #[must_use]
     pub fn processor_seconds(&self) -> (f64, f64) {

@@ -41,7 +41,7 @@ on_both_engines!(
     a_new_hook_is_asked_about_those_who_wait,
 );
 
-async fn set(installation: &Installation, mode: GateMode) {
+pub(crate) async fn set(installation: &Installation, mode: GateMode) {
     let gate = Gate {
         mode,
         hook_url: None,

@@ -1,10 +1,12 @@
 //! One effect per idempotency key (F-060 to F-065 of the fault catalogue).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use coffer_domain::batch::{Batch, BatchState};
 use coffer_platform::batches::parse::Format;
 use coffer_platform::batches::{Control, Upload, UploadStream};
-use coffer_platform::{Answer, Assigned, Caller, Error, Once, Platform, Scope};
+use coffer_platform::{Answer, Assigned, Caller, Error, Once, OwnedOnce, Platform, Scope};
 use coffer_testkit::{Engine, Installation};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
@@ -40,10 +42,10 @@ async fn assign_once(
     id: &str,
     fingerprint: u8,
 ) -> Result<Answer<Assigned>, Error> {
-    let once = Once {
-        key: "the key",
+    let once = OwnedOnce {
+        key: "the key".to_owned(),
         fingerprint: [fingerprint; 32],
-        render: &render,
+        render: Arc::new(render),
     };
     platform
         .assign_wallet(caller, new_wallet(vault, id), Some(once))

@@ -1,7 +1,9 @@
 //! The platform as a whole, on both engines, with a real signer.
 
 mod batches;
+mod births;
 mod drills;
+mod events;
 mod gates;
 mod idempotency;
 mod keys;
@@ -9,9 +11,11 @@ mod ledger;
 mod ledger_tamper;
 mod networks;
 mod organizations;
+mod parked;
 mod pool;
 mod reconcile;
 mod scene;
+mod sinks;
 mod smoke;
 mod store;
 mod tamper;

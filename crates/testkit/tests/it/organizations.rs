@@ -16,7 +16,8 @@ use coffer_platform::batches::Control;
 use coffer_platform::batches::parse::Format;
 use coffer_platform::bootstrap::{self, Choice};
 use coffer_platform::{
-    Answer, Assigned, Caller, Error, NewVault, Once, OsEntropy, Scope, SystemClock, WalletFilter,
+    Answer, Assigned, Caller, Error, NewVault, OsEntropy, OwnedOnce, Scope, SystemClock,
+    WalletFilter,
 };
 use coffer_store::{Db, api_keys, audit, organizations, vaults};
 use coffer_testkit::{Engine, Installation, TestDatabase};
@@ -97,7 +98,7 @@ async fn bring_over(from: &Db, to: &Db, organization: OrganizationId) {
         .await
         .expect("reads")
     {
-        audit::append(&mut to, &record).await.expect("appends");
+        audit::append(&mut to, &record, 0).await.expect("appends");
     }
     to.commit().await.expect("commits");
 }
@@ -371,10 +372,10 @@ async fn ids_and_keys_are_each_organizations_own(engine: Engine) {
         (admin, installation.vault, "fresh"),
         (theirs, *their_vault, "u1"),
     ] {
-        let once = Once {
-            key: "same key",
+        let once = OwnedOnce {
+            key: "same key".to_owned(),
             fingerprint: [u8::try_from(made.len()).expect("few"); 32],
-            render: &render,
+            render: Arc::new(render),
         };
         match platform
             .assign_wallet(caller, new_wallet(vault, id), Some(once))

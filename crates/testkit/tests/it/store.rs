@@ -367,9 +367,9 @@ async fn wallets_and_their_index(engine: Engine) {
             .expect("reads");
         assert_eq!(found, born[index], "an empty label is not a missing one");
     }
-    let key = born[7].value.external_id.key(organization());
+    let id = &born[7].value.external_id;
     assert_eq!(
-        wallets::by_external_key(&mut tx, &key)
+        wallets::by_external_id(&mut tx, organization(), id)
             .await
             .expect("reads")
             .expect("is there")
@@ -380,18 +380,18 @@ async fn wallets_and_their_index(engine: Engine) {
         .await
         .expect("reads");
     assert_eq!(id, Some(born[9].value.id));
-    let keys: Vec<_> = born
-        .iter()
-        .map(|wallet| wallet.value.external_id.key(organization()))
-        .chain([[0; 16]])
-        .collect();
-    assert_eq!(
-        wallets::existing(&mut tx, &keys)
-            .await
-            .expect("reads")
-            .len(),
-        1500
-    );
+    let unknown = external_id("nobody");
+    let asked = born.iter().map(|wallet| &wallet.value.external_id);
+    let asked: Vec<_> = asked.chain([&unknown]).collect();
+    let taken = wallets::existing(&mut tx, organization(), &asked)
+        .await
+        .expect("reads");
+    assert_eq!(taken.len(), 1500);
+    assert!(taken.contains(&("u7".to_owned(), born[7].value.id)));
+    let elsewhere = wallets::existing(&mut tx, OrganizationId::from_bytes([2; 16]), &asked)
+        .await
+        .expect("reads");
+    assert_eq!(elsewhere, []);
     let ids: Vec<_> = born.iter().map(|wallet| wallet.value.id).collect();
     assert_eq!(
         wallets::by_ids(&mut tx, &ids).await.expect("reads").len(),
@@ -440,7 +440,7 @@ async fn wallets_and_their_index(engine: Engine) {
         [2, 4]
     );
     tx.commit().await.expect("commits");
-    database.tamper("UPDATE wallets SET state = 'frozen' WHERE external_id = 'u5'; UPDATE wallets SET external_id = 'u0' WHERE external_id = 'u6'").await;
+    database.tamper("UPDATE wallets SET state = 'frozen' WHERE external_id = 'u5'; UPDATE wallets SET external_id = ' u6' WHERE external_id = 'u6'").await;
     let mut tx = db.read().await.expect("reads");
     for index in [5, 6] {
         let found = wallets::by_id(&mut tx, ids[index])
@@ -608,13 +608,12 @@ async fn pools_and_allow_lists(engine: Engine) {
         })
         .to_vec();
     pools::add(&mut tx, &entries).await.expect("adds");
-    for (left, wanted) in [(2, Some(3)), (1, Some(4)), (0, Some(5)), (0, None)] {
-        let taken = pools::take(&mut tx, vault_id()).await.expect("takes");
-        assert_eq!(
-            taken.map(|entry| entry.value.index),
-            wanted,
-            "the lowest first"
-        );
+    for (count, left, wanted) in [(1, 2, &[3][..]), (0, 2, &[]), (5, 0, &[4, 5]), (1, 0, &[])] {
+        let taken = pools::take(&mut tx, vault_id(), count)
+            .await
+            .expect("takes");
+        let indexes: Vec<u32> = taken.iter().map(|entry| entry.value.index).collect();
+        assert_eq!(indexes, wanted, "the lowest first");
         assert_eq!(
             pools::level(&mut tx, vault_id()).await.expect("reads"),
             left
@@ -706,7 +705,9 @@ async fn the_audit_chain_in_pages(engine: Engine) {
         None
     );
     for seq in 1..=5 {
-        audit::append(&mut tx, &record(seq)).await.expect("appends");
+        audit::append(&mut tx, &record(seq), 0)
+            .await
+            .expect("appends");
     }
     let head = audit::head(&mut tx, organization())
         .await
@@ -1131,7 +1132,7 @@ async fn every_constraint_has_its_name(engine: Engine) {
         idempotency::insert(tx, &scope, &answer, 1)
             .await
             .expect("inserts");
-        audit::append(tx, &record(1)).await.expect("appends");
+        audit::append(tx, &record(1), 0).await.expect("appends");
     });
     let conflict = |result: Result<(), StoreError>| match result {
         Err(StoreError::Conflict(constraint)) => constraint,
@@ -1158,7 +1159,7 @@ async fn every_constraint_has_its_name(engine: Engine) {
     drop(tx);
     let mut tx = db.write().await.expect("begins");
     assert_eq!(
-        conflict(audit::append(&mut tx, &record(1)).await),
+        conflict(audit::append(&mut tx, &record(1), 0).await),
         Constraint::AuditSequence
     );
     drop(tx);
@@ -1302,6 +1303,11 @@ fn without_runs(engine: Engine) -> String {
          CREATE TABLE addresses (payload {bytes} NOT NULL, kind BIGINT NOT NULL, wallet_id {bytes} NOT NULL, \
          PRIMARY KEY (payload, kind)); \
          INSERT INTO addresses SELECT * FROM kept; DROP TABLE kept; \
+         DROP INDEX wallets_external_id; ALTER TABLE wallets ADD COLUMN external_key {bytes}; \
+         UPDATE wallets SET external_key = id; \
+         CREATE UNIQUE INDEX wallets_external_key ON wallets (external_key); \
+         DROP TABLE chunk_rows; ALTER TABLE batch_chunks ADD COLUMN rows_json {bytes}; \
+         ALTER TABLE batch_chunks ADD COLUMN rows_seal {bytes}; \
          DELETE FROM schema_migrations WHERE number >= 3"
     )
 }

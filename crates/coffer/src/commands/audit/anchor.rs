@@ -84,6 +84,11 @@ impl Anchors {
         self.points.len()
     }
 
+    /// Numbers and hashes, in the order of the numbers.
+    pub(crate) fn points(&self) -> &[(u64, [u8; 32])] {
+        &self.points
+    }
+
     /// Called after each record, in order.
     pub(crate) fn check(&mut self, chain: &Chain) -> Result<(), Break> {
         while let Some((seq, hash)) = self.points.get(self.checked) {

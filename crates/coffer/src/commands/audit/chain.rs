@@ -6,11 +6,11 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// As `GET /v1/audit` gives it. `payload` is text exactly as it was hashed, not JSON to be parsed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Record {
     pub seq: u64,
     pub at: i64,
@@ -102,6 +102,15 @@ impl Chain {
             seq: 0,
             hash: [0; 32],
         }
+    }
+
+    /// Begins in front of `record`, taking its word for what came before it.
+    pub(crate) fn before(organization: [u8; 16], record: &Record) -> Option<Self> {
+        Some(Self {
+            organization,
+            seq: record.seq.checked_sub(1)?,
+            hash: parse_hash(&record.prev_hash)?,
+        })
     }
 
     pub(crate) fn take(&mut self, record: &Record) -> Result<(), Break> {

@@ -1,3 +1,5 @@
+//! The audit chain as its reader sees it: verified whole, or asked for the proof of one wallet ([`prove`]).
+//!
 //! `audit verify`: the whole chain recomputed here, from records that the server only hands over.
 //!
 //! Finds the first record that was edited, removed, put in or moved. The server could leave the end away,
@@ -6,12 +8,15 @@
 
 mod anchor;
 mod chain;
+mod proof;
+mod prove;
 
 use serde::Deserialize;
 use serde_json::json;
 
 use self::anchor::Anchors;
 use self::chain::{Break, Chain, Reason, Record, parse_hash, parse_organization};
+pub(crate) use self::prove::check as check_proof;
 use super::Session;
 use crate::args::{AuditCommand, VerifyArgs};
 use crate::client::Resource;
@@ -34,8 +39,11 @@ struct Page {
 }
 
 pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<(), Failure> {
-    let AuditCommand::Verify(args) = command;
-    verify(session, &args).await
+    match command {
+        AuditCommand::Verify(args) => verify(session, &args).await,
+        AuditCommand::Prove { id } => prove::run(session, &id).await,
+        AuditCommand::CheckProof(args) => check_proof(&args, session.out),
+    }
 }
 
 async fn verify(session: &Session, args: &VerifyArgs) -> Result<(), Failure> {

@@ -11,23 +11,22 @@ pub(crate) struct ChildHmac {
     outer: [u64; 8],
     /// What the crate keeps, with the public key already in.
     keyed: HmacEngine<sha512::Hash>,
-    /// The message's block, padded, with zeros in the place of the index.
-    block: [u64; 16],
+    /// The words of the message with the public key, with zeros in the place of the index, and the bit behind it.
+    key: [u64; 5],
 }
 
 impl ChildHmac {
     pub(crate) fn new(parent: &ExtendedPublicKey) -> Self {
         let mut keyed = HmacEngine::new(&parent.chain_code);
         keyed.input(&parent.public_key);
-        let mut block = [0; 128];
+        let mut block = [0; 40];
         block[..33].copy_from_slice(&parent.public_key);
         block[37] = 0x80;
-        block[126..].copy_from_slice(&(8 * (128 + 37_u16)).to_be_bytes());
         Self {
             inner: state_after(parent, 0x36),
             outer: state_after(parent, 0x5c),
             keyed,
-            block: words(&block),
+            key: words(&block),
         }
     }
 
@@ -56,20 +55,25 @@ impl Columns for Tweaks<'_> {
     fn run(self) {
         let constants = &SHA2.rounds64;
         let mut first_index = self.first_index;
+        let key = &self.hmac.key;
         for tweaks in self.out.chunks_mut(LANES) {
-            let mut block = columns(&self.hmac.block);
-            for (index, word) in (first_index..).zip(block[4].0.iter_mut().rev()) {
-                *word |= u64::from(index) << 24;
-            }
             let mut inner = columns(&self.hmac.inner);
-            compress(constants, &mut inner, &mut block);
-
-            let mut block = columns(&[0; 16]);
-            block[..8].copy_from_slice(&inner);
-            block[8] = Column([1 << 63; LANES]);
-            block[15] = Column([8 * (128 + 64); LANES]);
+            compress(constants, &mut inner, |word, lane| match word {
+                0..4 => key[word],
+                4 => {
+                    let index = first_index.wrapping_add((LANES - 1 - lane) as u32);
+                    key[4] | u64::from(index) << 24
+                }
+                15 => 8 * (128 + 37),
+                _ => 0,
+            });
             let mut outer = columns(&self.hmac.outer);
-            compress(constants, &mut outer, &mut block);
+            compress(constants, &mut outer, |word, lane| match word {
+                0..8 => inner[word].0[lane],
+                8 => 1 << 63,
+                15 => 8 * (128 + 64),
+                _ => 0,
+            });
 
             for (lane, tweak) in (0..LANES).rev().zip(tweaks) {
                 for (bytes, column) in tweak.chunks_exact_mut(8).zip(&outer) {

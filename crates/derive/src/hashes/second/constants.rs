@@ -44,29 +44,29 @@ pub(super) struct Keccak {
     pub(super) rotations: [u32; 25],
 }
 
-/// By the algorithms of [FIPS 202](https://csrc.nist.gov/pubs/fips/202/final), 3.2.2 and 3.2.5.
-pub(super) static KECCAK: LazyLock<Keccak> = LazyLock::new(|| {
+/// By the algorithms of [FIPS 202](https://csrc.nist.gov/pubs/fips/202/final), 3.2.2 and 3.2.5. By the compiler, so
+/// that the rotations are part of the instructions.
+pub(super) const KECCAK: Keccak = {
+    let mut rounds = [0; 24];
     let mut register = 1_u8;
-    let mut next_bit = || {
-        let bit = u64::from(register & 1);
+    let mut step = 0;
+    while step < 24 * 7 {
+        let bit = (register & 1) as u64;
+        rounds[step / 7] |= bit << ((1_u32 << (step % 7)) - 1);
         // x⁸ + x⁶ + x⁵ + x⁴ + 1, the lowest power in the lowest bit.
         let carry = register >> 7;
         register = (register << 1) ^ (carry * 0x71);
-        bit
-    };
-    let rounds = std::array::from_fn(|_| {
-        (0..7).fold(0, |constant, power| {
-            constant | next_bit() << ((1_u32 << power) - 1)
-        })
-    });
+        step += 1;
+    }
     let mut rotations = [0; 25];
-    let (mut x, mut y) = (1, 0);
-    for step in 0..24 {
+    let (mut x, mut y, mut step) = (1, 0, 0);
+    while step < 24 {
         rotations[x + 5 * y] = (step + 1) * (step + 2) / 2 % 64;
         (x, y) = (y, (2 * x + 3 * y) % 5);
+        step += 1;
     }
     Keccak { rounds, rotations }
-});
+};
 
 pub(super) struct Ripemd160 {
     pub(super) left: Line,

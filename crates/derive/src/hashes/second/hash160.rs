@@ -29,7 +29,7 @@ impl Columns for Payloads<'_> {
     fn run(self) {
         let keys = self.xs.chunks(LANES).zip(self.y_odd.chunks(LANES));
         for ((xs, y_odd), out) in keys.zip(self.out.chunks_mut(20 * LANES)) {
-            let mut block = [Column([0; LANES]); 16];
+            let mut block = [Column([0; LANES]); 9];
             for (lane, (x, y_odd)) in (0..LANES).rev().zip(xs.iter().zip(y_odd)) {
                 let mut bytes = [0; 36];
                 bytes[..33].copy_from_slice(&compressed(x, *y_odd));
@@ -38,9 +38,12 @@ impl Columns for Payloads<'_> {
                     column.0[lane] = u32::from_be_bytes(*bytes);
                 }
             }
-            block[15] = Column([8 * 33; LANES]);
             let mut sha = SHA2.start32.map(|word| Column([word; LANES]));
-            compress(&SHA2.rounds32, &mut sha, &mut block);
+            compress(&SHA2.rounds32, &mut sha, |word, lane| match word {
+                0..9 => block[word].0[lane],
+                15 => 8 * 33,
+                _ => 0,
+            });
 
             let mut block = [Column([0; LANES]); 16];
             for lane in 0..LANES {

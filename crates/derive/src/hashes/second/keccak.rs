@@ -31,8 +31,8 @@ impl Columns for Payloads<'_> {
             // Padding of the block of 136 bytes.
             state[8] = Column([0x01; LANES]);
             state[16] = Column([0x80 << 56; LANES]);
-            for constant in &KECCAK.rounds {
-                round(&mut state, &KECCAK.rotations, *constant);
+            for constants in KECCAK.rounds.as_chunks::<3>().0 {
+                three_rounds(&mut state, constants);
             }
             for (lane, payload) in (0..LANES).rev().zip(out.chunks_exact_mut(20)) {
                 let hash: [[u8; 8]; 3] =
@@ -55,29 +55,44 @@ impl Columns for Payloads<'_> {
     }
 }
 
-/// Word x + 5y of the state is column x + 5y.
+/// Three at a time: columns are loaded and stored that much less often.
 #[inline(always)]
-fn round(state: &mut [Column<u64>; 25], rotations: &[u32; 25], constant: u64) {
+fn three_rounds(state: &mut [Column<u64>; 25], constants: &[u64; 3]) {
     for lane in 0..LANES {
-        let mut sums = [0; 5];
-        for (i, column) in state.iter().enumerate() {
-            sums[i % 5] ^= column.0[lane];
+        let mut words = [0; 25];
+        for (word, column) in words.iter_mut().zip(&*state) {
+            *word = column.0[lane];
         }
-        let mut moved = [0; 25];
-        for y in 0..5 {
-            for x in 0..5 {
-                let word =
-                    state[x + 5 * y].0[lane] ^ sums[(x + 4) % 5] ^ sums[(x + 1) % 5].rotate_left(1);
-                moved[y + 5 * ((2 * x + 3 * y) % 5)] = word.rotate_left(rotations[x + 5 * y]);
-            }
+        let words = round(words, constants[0]);
+        let words = round(words, constants[1]);
+        let words = round(words, constants[2]);
+        for (word, column) in words.iter().zip(&mut *state) {
+            column.0[lane] = *word;
         }
-        for y in 0..5 {
-            for x in 0..5 {
-                let row = 5 * y;
-                state[x + row].0[lane] =
-                    moved[x + row] ^ !moved[(x + 1) % 5 + row] & moved[(x + 2) % 5 + row];
-            }
-        }
-        state[0].0[lane] ^= constant;
     }
+}
+
+/// Word x + 5y of the state is at x + 5y.
+#[inline(always)]
+fn round(state: [u64; 25], constant: u64) -> [u64; 25] {
+    let mut sums = [0; 5];
+    for (i, word) in state.iter().enumerate() {
+        sums[i % 5] ^= word;
+    }
+    let mut moved = [0; 25];
+    for y in 0..5 {
+        for x in 0..5 {
+            let word = state[x + 5 * y] ^ sums[(x + 4) % 5] ^ sums[(x + 1) % 5].rotate_left(1);
+            moved[y + 5 * ((2 * x + 3 * y) % 5)] = word.rotate_left(KECCAK.rotations[x + 5 * y]);
+        }
+    }
+    let mut next = [0; 25];
+    for y in 0..5 {
+        for x in 0..5 {
+            let row = 5 * y;
+            next[x + row] = moved[x + row] ^ !moved[(x + 1) % 5 + row] & moved[(x + 2) % 5 + row];
+        }
+    }
+    next[0] ^= constant;
+    next
 }

@@ -3,8 +3,8 @@
 //! Nothing of the first implementation is used here, and nothing of this one there: neither code nor tables,
 //! nor the states kept for a parent or a tag. The forms differ too. The first names the vector instructions;
 //! this one is plain Rust over columns of [`LANES`] keys, and the compiler makes the vectors. Constants are
-//! computed when first needed, from the roots of primes and the shift register that define them, so that a
-//! damaged table of one is not the other's. Keys lie in a column in reverse, so that a damaged lane of the
+//! computed from the roots of primes, when first needed, and from the shift register that defines them, by the
+//! compiler, so that a damaged table of one is not the other's. Keys lie in a column in reverse, so that a damaged lane of the
 //! processor does not meet the same key twice.
 //!
 //! Without vectors the hashes of `bitcoin` and `tiny-keccak` do the work, as the first takes those of `sha2`,

@@ -4,78 +4,79 @@
 //! successive words of one, e to h of the other.
 
 macro_rules! compression {
-    ($name:ident, $word:ident, $rounds:literal, $big_a:expr, $big_e:expr, $small_0:expr, $small_1:expr) => {
+    ($name:ident, $word:ident, $rounds:literal, $big_a:expr, $big_e:expr, $small_0:expr, $small_1:expr, [$($later:literal)*]) => {
         pub(super) mod $name {
             use super::super::{Column, LANES, sixteen_times};
 
-            /// Leaves the next state, and in `words` what nobody needs.
+            /// Leaves the next state. All rounds of one key are one body of the loop, so that its state and its
+            /// sixteen words stay in registers; `words` gives word T of a lane, and where it is a constant, the
+            /// compiler can know.
             #[inline(always)]
             pub(in super::super) fn compress(
                 constants: &[$word; $rounds],
                 state: &mut [Column<$word>; 8],
-                words: &mut [Column<$word>; 16],
+                words: impl Fn(usize, usize) -> $word,
             ) {
-                let start = *state;
-                for (sixteen, constants) in constants.as_chunks::<16>().0.iter().enumerate() {
-                    if sixteen > 0 {
-                        *words = expand(words);
-                    }
-                    sixteen_rounds(constants, state, words);
-                }
-                // The lanes outside: the other way round the compiler makes vectors of the eight columns.
+                let constants = constants.as_chunks::<16>().0;
+                let [a, b, c, d, e, f, g, h] = state;
                 for lane in 0..LANES {
-                    for (column, start) in state.iter_mut().zip(&start) {
-                        column.0[lane] = column.0[lane].wrapping_add(start.0[lane]);
-                    }
+                    let mut halves = [
+                        [d.0[lane], c.0[lane], b.0[lane], a.0[lane]],
+                        [h.0[lane], g.0[lane], f.0[lane], e.0[lane]],
+                    ];
+                    let mut w = [0; 16];
+                    sixteen_times!(T { w[T] = words(T, lane); });
+                    halves = sixteen_rounds(&constants[0], halves, &w);
+                    $(
+                        w = expand(w);
+                        halves = sixteen_rounds(&constants[$later], halves, &w);
+                    )*
+                    let [first, second] = halves;
+                    a.0[lane] = a.0[lane].wrapping_add(first[3]);
+                    b.0[lane] = b.0[lane].wrapping_add(first[2]);
+                    c.0[lane] = c.0[lane].wrapping_add(first[1]);
+                    d.0[lane] = d.0[lane].wrapping_add(first[0]);
+                    e.0[lane] = e.0[lane].wrapping_add(second[3]);
+                    f.0[lane] = f.0[lane].wrapping_add(second[2]);
+                    g.0[lane] = g.0[lane].wrapping_add(second[1]);
+                    h.0[lane] = h.0[lane].wrapping_add(second[0]);
                 }
             }
 
             #[inline(always)]
-            fn expand(words: &[Column<$word>; 16]) -> [Column<$word>; 16] {
-                let mut expanded = [Column([0; LANES]); 16];
-                for lane in 0..LANES {
-                    let mut w = [0; 16];
-                    sixteen_times!(T { w[T] = words[T].0[lane]; });
-                    sixteen_times!(T {
-                        let old = w[(T + 1) % 16];
-                        let new = w[(T + 14) % 16];
-                        w[T] = w[T]
-                            .wrapping_add(w[(T + 9) % 16])
-                            .wrapping_add(new.rotate_right($small_1[0]) ^ new.rotate_right($small_1[1]) ^ new >> $small_1[2])
-                            .wrapping_add(old.rotate_right($small_0[0]) ^ old.rotate_right($small_0[1]) ^ old >> $small_0[2]);
-                    });
-                    sixteen_times!(T { expanded[T].0[lane] = w[T]; });
-                }
-                expanded
+            fn expand(mut w: [$word; 16]) -> [$word; 16] {
+                sixteen_times!(T {
+                    let old = w[(T + 1) % 16];
+                    let new = w[(T + 14) % 16];
+                    w[T] = w[T]
+                        .wrapping_add(w[(T + 9) % 16])
+                        .wrapping_add(new.rotate_right($small_1[0]) ^ new.rotate_right($small_1[1]) ^ new >> $small_1[2])
+                        .wrapping_add(old.rotate_right($small_0[0]) ^ old.rotate_right($small_0[1]) ^ old >> $small_0[2]);
+                });
+                w
             }
 
             #[inline(always)]
             fn sixteen_rounds(
                 constants: &[$word; 16],
-                state: &mut [Column<$word>; 8],
-                words: &[Column<$word>; 16],
-            ) {
-                let [a, b, c, d, e, f, g, h] = state;
-                for lane in 0..LANES {
-                    let mut first = [d.0[lane], c.0[lane], b.0[lane], a.0[lane]];
-                    let mut second = [h.0[lane], g.0[lane], f.0[lane], e.0[lane]];
-                    sixteen_times!(T {
-                        let (a, b, c) = (first[(T + 3) % 4], first[(T + 2) % 4], first[(T + 1) % 4]);
-                        let (e, f, g) = (second[(T + 3) % 4], second[(T + 2) % 4], second[(T + 1) % 4]);
-                        // A rotation of all three terms at the end, instead of each.
-                        let big_e = (e ^ e.rotate_right($big_e[1]) ^ e.rotate_right($big_e[2])).rotate_right($big_e[0]);
-                        let big_a = (a ^ a.rotate_right($big_a[1]) ^ a.rotate_right($big_a[2])).rotate_right($big_a[0]);
-                        let common = words[T].0[lane]
-                            .wrapping_add(constants[T])
-                            .wrapping_add(second[T % 4])
-                            .wrapping_add(g ^ e & (f ^ g))
-                            .wrapping_add(big_e);
-                        second[T % 4] = first[T % 4].wrapping_add(common);
-                        first[T % 4] = common.wrapping_add(a & b | (a | b) & c).wrapping_add(big_a);
-                    });
-                    [d.0[lane], c.0[lane], b.0[lane], a.0[lane]] = first;
-                    [h.0[lane], g.0[lane], f.0[lane], e.0[lane]] = second;
-                }
+                [mut first, mut second]: [[$word; 4]; 2],
+                words: &[$word; 16],
+            ) -> [[$word; 4]; 2] {
+                sixteen_times!(T {
+                    let (a, b, c) = (first[(T + 3) % 4], first[(T + 2) % 4], first[(T + 1) % 4]);
+                    let (e, f, g) = (second[(T + 3) % 4], second[(T + 2) % 4], second[(T + 1) % 4]);
+                    // A rotation of all three terms at the end, instead of each.
+                    let big_e = (e ^ e.rotate_right($big_e[1]) ^ e.rotate_right($big_e[2])).rotate_right($big_e[0]);
+                    let big_a = (a ^ a.rotate_right($big_a[1]) ^ a.rotate_right($big_a[2])).rotate_right($big_a[0]);
+                    let common = words[T]
+                        .wrapping_add(constants[T])
+                        .wrapping_add(second[T % 4])
+                        .wrapping_add(g ^ e & (f ^ g))
+                        .wrapping_add(big_e);
+                    second[T % 4] = first[T % 4].wrapping_add(common);
+                    first[T % 4] = common.wrapping_add(a & b | (a | b) & c).wrapping_add(big_a);
+                });
+                [first, second]
             }
         }
     };
@@ -89,7 +90,8 @@ compression!(
     [28, 6, 11],
     [14, 4, 27],
     [1, 8, 7],
-    [19, 61, 6]
+    [19, 61, 6],
+    [1 2 3 4]
 );
 compression!(
     sha256,
@@ -98,5 +100,6 @@ compression!(
     [2, 11, 20],
     [6, 5, 19],
     [7, 18, 3],
-    [17, 19, 10]
+    [17, 19, 10],
+    [1 2 3]
 );

@@ -44,16 +44,19 @@ impl Columns for Tweaks<'_> {
     #[inline(always)]
     fn run(self) {
         for (xs, out) in self.xs.chunks(LANES).zip(self.out.chunks_mut(LANES)) {
-            let mut block = [Column([0; LANES]); 16];
+            let mut block = [Column([0; LANES]); 8];
             for (lane, x) in (0..LANES).rev().zip(xs) {
                 for (column, bytes) in block.iter_mut().zip(x.as_chunks::<4>().0) {
                     column.0[lane] = u32::from_be_bytes(*bytes);
                 }
             }
-            block[8] = Column([0x80 << 24; LANES]);
-            block[15] = Column([8 * (64 + 32); LANES]);
             let mut state = self.tap_tweak.state.map(|word| Column([word; LANES]));
-            compress(&SHA2.rounds32, &mut state, &mut block);
+            compress(&SHA2.rounds32, &mut state, |word, lane| match word {
+                0..8 => block[word].0[lane],
+                8 => 0x80 << 24,
+                15 => 8 * (64 + 32),
+                _ => 0,
+            });
             for (lane, tweak) in (0..LANES).rev().zip(out) {
                 for (bytes, column) in tweak.chunks_exact_mut(4).zip(&state) {
                     bytes.copy_from_slice(&column.0[lane].to_be_bytes());

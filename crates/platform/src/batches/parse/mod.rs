@@ -19,7 +19,7 @@
 //!
 //! Lines and columns count from 1; columns count bytes. Blank lines are no rows.
 //!
-//! Cost: one pass; about 44 bytes for each row (to find repeated ids), plus one row and one 64 KiB block.
+//! Cost: one pass; up to 24 bytes for each row (to find repeated ids), plus one row and one 64 KiB block.
 //! It does no SQL, no async, and does not know which ids already exist in the database.
 
 mod csv;

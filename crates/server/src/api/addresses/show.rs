@@ -1,5 +1,5 @@
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use coffer_domain::wallet::WalletState;
 use coffer_platform::Scope;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use crate::access::{Api, Caller, Routes};
 use crate::api::page;
 use crate::api::wallets::WalletView;
-use crate::http::PathId;
+use crate::http::{IfNoneMatch, PathId, answer};
 use crate::problem::{Code, Problem};
 
 #[derive(Serialize, ToSchema)]
@@ -22,28 +22,36 @@ pub(crate) struct AddressOwner {
 
 /// Find the wallet of an address
 ///
-/// An address of a wallet that is not active is not found: it was never shown.
-#[utoipa::path(get, path = "/v1/addresses/{address}", tag = "wallets", params(("address" = String, Path)),
-    responses((status = 200, body = AddressOwner)))]
+/// An address of a wallet that is not active is not found: it was never shown. The address is derived anew from the
+/// account key before it is answered (Solana's: its stored row is verified). Answers carry an `ETag`; with
+/// `If-None-Match` an unchanged one is answered 304.
+#[utoipa::path(get, path = "/v1/addresses/{address}", tag = "wallets", params(("address" = String, Path), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, body = AddressOwner), (status = 304)))]
 pub(crate) async fn show_address(
     State(api): State<Api>,
     caller: Caller,
     PathId(text): PathId<String>,
-) -> Result<Json<AddressOwner>, Problem> {
+    client: IfNoneMatch,
+) -> Result<Response, Problem> {
     let address = coffer_chains::parse(&text).map_err(|error| page::invalid("address", error))?;
-    let wallet = api.platform().wallet_by_address(&caller, &address).await?;
-    if wallet.state != WalletState::Active {
-        return Err(Problem::new(
-            Code::NotFound,
-            "there is no such address in your organization",
-        ));
-    }
-    let vault = api.platform().vault(&caller, wallet.vault).await?;
-    Ok(Json(AddressOwner {
-        address: coffer_chains::encode(&address.payload, vault.bitcoin_network),
-        chain: address.payload.kind().name(),
-        wallet: WalletView::of(&wallet, &vault),
-    }))
+    let read = async {
+        let found = api
+            .platform()
+            .address_owner(&caller, caller.mark(), &address);
+        let (wallet, vault) = found.await?;
+        if wallet.state != WalletState::Active {
+            return Err(Problem::new(
+                Code::NotFound,
+                "there is no such address in your organization",
+            ));
+        }
+        Ok(AddressOwner {
+            address: coffer_chains::encode(&address.payload, vault.bitcoin_network),
+            chain: address.payload.kind().name(),
+            wallet: WalletView::of(&wallet, &vault),
+        })
+    };
+    answer(&api, &caller, (format!("address {text}"), client), read).await
 }
 
 pub(crate) fn route(routes: Routes) -> Routes {

@@ -5,6 +5,8 @@ mod list;
 
 use crate::access::Routes;
 
+pub(super) use list::AuditRecordView;
+
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = list::route(routes);
     head::route(routes)

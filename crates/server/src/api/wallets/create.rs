@@ -1,11 +1,14 @@
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use coffer_domain::address::AddressKinds;
+use coffer_domain::id::VaultId;
+use coffer_domain::vault::Vault;
 use coffer_platform::batches::parse::{Format, Limits, RowRequest, parse};
-use coffer_platform::{Assigned, NewWallet, Scope};
+use coffer_platform::{Assigned, NewWallet, Render, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -13,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::WalletView;
 use crate::access::{Api, Caller, Routes};
-use crate::api::once::{json_fingerprint, once, rendered, reply};
+use crate::api::once::{json_fingerprint, owned_once, rendered, reply};
 use crate::api::{page, vaults};
 use crate::http::{IdempotencyKey, JsonBody};
 use crate::problem::{Code, Problem};
@@ -22,19 +25,19 @@ use crate::problem::{Code, Problem};
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewWalletBody {
     #[schema(example = "customer-4711", max_length = 256)]
-    external_id: String,
+    pub(super) external_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
+    pub(super) label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Box<RawValue>>,
+    pub(super) metadata: Option<Box<RawValue>>,
     /// Left out: the organization's first vault.
     #[serde(skip_serializing)]
-    vault_id: Option<String>,
+    pub(super) vault_id: Option<String>,
     /// Left out: all five kinds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["evm", "tron"]))]
-    chains: Option<Vec<String>>,
+    pub(super) chains: Option<Vec<String>>,
 }
 
 /// Create a wallet for one customer
@@ -51,14 +54,8 @@ pub(crate) async fn create_wallet(
     JsonBody(body): JsonBody<NewWalletBody>,
 ) -> Result<Response, Problem> {
     let row = checked(&body)?;
-    let vault = vaults::named_or_default(&api, &caller, body.vault_id.as_deref()).await?;
-    let new = NewWallet {
-        vault: vault.id,
-        external_id: row.external_id,
-        label: row.label,
-        metadata: row.metadata,
-        kinds: row.kinds.unwrap_or(AddressKinds::ALL),
-    };
+    let (vault, vaults) = vaults_for(&api, &caller, body.vault_id.as_deref()).await?;
+    let new = of_row(vault.id, row);
     let of_new = (
         new.external_id.as_str(),
         &new.label,
@@ -66,30 +63,61 @@ pub(crate) async fn create_wallet(
         new.kinds.bits(),
     );
     let print = json_fingerprint(&new.vault.to_string(), &of_new);
-    // An existing wallet may lie in another vault than the one asked for.
-    let vaults = api.platform().vaults(&caller).await?;
-    let render = move |assigned: &Assigned| {
-        let own = vaults
-            .iter()
-            .find(|vault| vault.id == assigned.wallet.vault);
-        let view =
-            WalletView::of(&assigned.wallet, own.unwrap_or(&vault)).existing(assigned.existing);
+    let render: Arc<Render<Assigned>> = Arc::new(move |assigned: &Assigned| {
         let status = if assigned.existing {
             StatusCode::OK
         } else {
             StatusCode::CREATED
         };
-        rendered(status, &view)
-    };
+        rendered(status, &shown(assigned, &vaults, &vault))
+    });
     let answer = api
         .platform()
-        .assign_wallet(&caller, new, once(&key, print, &render))
+        .assign_wallet(&caller, new, owned_once(key, print, &render))
         .await?;
-    reply(answer, &render)
+    reply(answer, render.as_ref())
+}
+
+/// The vault meant, and all of the organization's: an existing wallet may lie in another one.
+pub(super) async fn vaults_for(
+    api: &Api,
+    caller: &Caller,
+    named: Option<&str>,
+) -> Result<(Vault, Vec<Vault>), Problem> {
+    let vaults = api.platform().vaults(caller).await?;
+    let own = match named {
+        Some(text) => {
+            let id = page::parsed("vault_id", text)?;
+            vaults.iter().find(|vault| vault.id == id)
+        }
+        None => vaults.first(),
+    };
+    let vault = match own {
+        Some(vault) => vault.clone(),
+        // Not there: asked for by itself, it says why.
+        None => vaults::named_or_default(api, caller, named).await?,
+    };
+    Ok((vault, vaults))
+}
+
+pub(super) fn of_row(vault: VaultId, row: RowRequest) -> NewWallet {
+    NewWallet {
+        vault,
+        external_id: row.external_id,
+        label: row.label,
+        metadata: row.metadata,
+        kinds: row.kinds.unwrap_or(AddressKinds::ALL),
+    }
+}
+
+pub(super) fn shown(assigned: &Assigned, vaults: &[Vault], asked: &Vault) -> WalletView {
+    let of = assigned.wallet.vault;
+    let own = vaults.iter().find(|vault| vault.id == of).unwrap_or(asked);
+    WalletView::of(&assigned.wallet, own).existing(assigned.existing)
 }
 
 /// The same rules as for a row of a batch, by the same code.
-fn checked(body: &NewWalletBody) -> Result<RowRequest, Problem> {
+pub(super) fn checked(body: &NewWalletBody) -> Result<RowRequest, Problem> {
     let text = serde_json::to_vec(&[body]).map_err(Problem::internal)?;
     let mut found = None;
     let mut take = |_, row| {

@@ -3,8 +3,10 @@
 mod activate;
 mod balances;
 mod create;
+mod create_many;
 mod decide;
 mod list;
+mod prove;
 mod reject;
 mod show;
 
@@ -21,9 +23,11 @@ use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = create::route(routes);
+    let routes = create_many::route(routes);
     let routes = list::route(routes);
     let routes = show::route(routes);
     let routes = balances::route(routes);
+    let routes = prove::route(routes);
     let routes = activate::route(routes);
     reject::route(routes)
 }

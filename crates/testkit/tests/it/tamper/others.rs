@@ -27,6 +27,7 @@ fn targets(scene: &Scene) -> Vec<(&'static str, String)> {
         ("api_keys", reader),
         ("batches", format!("id = {batch}")),
         ("batch_chunks", format!("batch_id = {batch}")),
+        ("chunk_rows", format!("batch_id = {batch}")),
         (
             "allow_list",
             format!("vault_id = {}", owner.bytes(scene.listed.as_bytes())),
@@ -60,7 +61,7 @@ fn edits(scene: &Scene, table: &str, column: &str) -> (Vec<String>, bool) {
         }
         ("batch_chunks", "lease_owner") => free(&id),
         ("batch_chunks", "last_error") => free("'x'"),
-        ("batch_chunks", "rows_json") => {
+        ("chunk_rows", "rows_json") => {
             sealed(&[&owner.bytes(b"{\"e\":\"evil\",\"k\":1}\n"), &seal])
         }
         ("batch_chunks", "outcome") => {
@@ -162,6 +163,17 @@ fn cases(scene: &Scene) -> Vec<Case> {
         ),
         (
             "batch_chunks",
+            format!(
+                "{{}}.batch_id = {}",
+                owner.bytes(scene.batches[0].as_bytes())
+            ),
+            format!(
+                "{{}}.batch_id = {}",
+                owner.bytes(scene.batches[1].as_bytes())
+            ),
+        ),
+        (
+            "chunk_rows",
             format!(
                 "{{}}.batch_id = {}",
                 owner.bytes(scene.batches[0].as_bytes())
@@ -332,7 +344,7 @@ async fn every_table(engine: Engine) {
     assert_eq!(ran, CASES, "cases that changed something");
 }
 
-const CASES: usize = 187;
+const CASES: usize = 192;
 
 #[tokio::test]
 async fn every_other_table_on_sqlite() {

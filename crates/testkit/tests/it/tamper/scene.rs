@@ -1,5 +1,6 @@
 //! An installation with something of everything, as it stands before the attack.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,8 @@ use coffer_domain::wallet::{Decision, Wallet};
 use coffer_platform::batches::parse::{Format, Limits};
 use coffer_platform::batches::{Upload, UploadStream};
 use coffer_platform::{
-    Answer, Assigned, Caller, NewApiKey, NewVault, NewWallet, Once, Platform, Scope, WorkerSettings,
+    Answer, Assigned, Caller, NewApiKey, NewVault, NewWallet, OwnedOnce, Platform, Scope,
+    WorkerSettings,
 };
 use coffer_signing::DrillProof;
 use coffer_testkit::{Engine, Installation};
@@ -60,11 +62,11 @@ pub(crate) fn render(assigned: &Assigned) -> (u16, String) {
     (201, format!("{:?}", assigned.wallet))
 }
 
-pub(crate) fn once() -> Once<'static, Assigned> {
-    Once {
-        key: ASSIGN_KEY,
+pub(crate) fn once() -> OwnedOnce<Assigned> {
+    OwnedOnce {
+        key: ASSIGN_KEY.to_owned(),
         fingerprint: FINGERPRINT,
-        render: &render,
+        render: Arc::new(render),
     }
 }
 

@@ -229,7 +229,7 @@ async fn accepted(scene: &mut Scene) -> BatchId {
         body,
     )
     .await;
-    for table in ["batches", "batch_chunks"] {
+    for table in ["batches", "batch_chunks", "chunk_rows"] {
         scene
             .owner
             .run(&format!(
@@ -254,9 +254,10 @@ async fn a_batch_edited_before_it_is_worked_on_creates_nothing() {
             format!("UPDATE batches SET first_index = 0 WHERE id = {row}"),
             format!("UPDATE batches SET kinds = 1 WHERE id = {row}"),
             format!("UPDATE batches SET vault_id = {manual} WHERE id = {row}"),
-            format!("UPDATE batch_chunks SET rows_json = {evil} WHERE batch_id = {row}"),
+            format!("UPDATE chunk_rows SET rows_json = {evil} WHERE batch_id = {row}"),
             format!("UPDATE batch_chunks SET first_row = 2 WHERE batch_id = {row}"),
-            format!("UPDATE batch_chunks SET rows_json = (SELECT s.rows_json FROM {SAVED}_batch_chunks s WHERE s.batch_id <> {row} LIMIT 1) WHERE batch_id = {row}"),
+            format!("DELETE FROM chunk_rows WHERE batch_id = {row}"),
+            format!("UPDATE chunk_rows SET rows_json = (SELECT s.rows_json FROM {SAVED}_chunk_rows s WHERE s.batch_id <> {row} LIMIT 1) WHERE batch_id = {row}"),
         ];
         let before = scene.owner.count("SELECT count(*) FROM wallets").await;
         for edit in &edits {
@@ -264,14 +265,14 @@ async fn a_batch_edited_before_it_is_worked_on_creates_nothing() {
             let tried = format!("UPDATE batch_chunks SET fence = fence WHERE batch_id = {row} AND last_error IS NOT NULL");
             work(&platform, async || scene.installation.database.tamper(&tried).await > 0).await;
             assert_eq!(scene.owner.count("SELECT count(*) FROM wallets").await, before, "{edit}");
-            scene.owner.restore(&["batches", "batch_chunks"]).await;
+            scene.owner.restore(&["batches", "batch_chunks", "chunk_rows"]).await;
         }
         work(&platform, async || platform.batch(&admin, id).await.is_ok_and(|batch| batch.state.is_final())).await;
         let batch = platform.batch(&admin, id).await.expect("reads");
         assert_eq!((batch.state, batch.rows_created), (BatchState::Completed, 2));
 
         // Chunk and batch are put back to how they were before the work: no wallet is made anew.
-        scene.owner.restore(&["batches", "batch_chunks"]).await;
+        scene.owner.restore(&["batches", "batch_chunks", "chunk_rows"]).await;
         for platform in [&platform, &scene.installation.reopen().await] {
             refused(platform.batch(&admin, id).await);
             refused(platform.control_batch(&admin, id, Control::Cancel, None).await.map(|_| ()));

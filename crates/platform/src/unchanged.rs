@@ -1,0 +1,163 @@
+//! What was verified a moment ago and is as good as read now, because nothing was committed to the database since.
+//!
+//! One look at the database's mark (see [`coffer_store::Mark`]) takes the place of reading and verifying again.
+//! Whatever is committed, by whichever process or by the database's owner by hand, changes the mark and empties
+//! this memory: a row that was edited is read again, and refused. Requests that wait at the same moment share a
+//! look that begins after the last of them came, so nobody is answered from before its request.
+//! Cost: a small query for each look; what is kept is bounded, and a full memory keeps no more.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use coffer_domain::id::{OrganizationId, VaultId};
+use coffer_store::Mark;
+use coffer_store::vaults::VaultRow;
+use tokio::sync::oneshot;
+
+use crate::{Caller, Error, Platform};
+
+const MAX_CALLERS: usize = 10_000;
+const MAX_VAULTS: usize = 1_000;
+
+/// A caller whose key was verified, and when that key expires.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) caller: Caller,
+    pub(crate) expires_at_ms: Option<i64>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The state of the database for which the rest holds.
+    mark: Option<Mark>,
+    /// By the SHA-256 of their tokens.
+    callers: HashMap<[u8; 32], Known>,
+    vaults: HashMap<VaultId, VaultRow>,
+    /// Organizations whose chains were followed to their ends.
+    followed: HashSet<OrganizationId>,
+}
+
+impl Kept {
+    /// Only what was read at `mark` or after it may be asked for and put in; something newer stays untouched.
+    fn at(&mut self, mark: &Mark) -> &mut Self {
+        if self.mark.as_ref() != Some(mark) {
+            *self = Self {
+                mark: Some(mark.clone()),
+                ..Self::default()
+            };
+        }
+        self
+    }
+}
+
+#[derive(Default)]
+struct Looks {
+    waiting: Vec<oneshot::Sender<Option<Mark>>>,
+    /// A task looks.
+    looking: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Unchanged {
+    kept: Mutex<Kept>,
+    looks: Mutex<Looks>,
+}
+
+impl Unchanged {
+    fn with<T>(&self, mark: &Mark, work: impl FnOnce(&mut Kept) -> T) -> T {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        work(kept.at(mark))
+    }
+
+    fn looks<T>(&self, work: impl FnOnce(&mut Looks) -> T) -> T {
+        work(&mut self.looks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn caller(&self, mark: &Mark, token: &[u8; 32]) -> Option<Known> {
+        self.with(mark, |kept| kept.callers.get(token).cloned())
+    }
+
+    pub(crate) fn keep_caller(&self, mark: &Mark, token: [u8; 32], known: Known) {
+        self.with(mark, |kept| {
+            if kept.callers.len() < MAX_CALLERS {
+                kept.callers.insert(token, known);
+            }
+        });
+    }
+}
+
+impl Platform {
+    /// Where the database stands at some moment after this call began; `None` when it cannot be asked, and whoever
+    /// reads then finds out why.
+    pub(crate) async fn mark(&self) -> Option<Mark> {
+        let (tell, told) = oneshot::channel();
+        let begin = self.0.unchanged.looks(|looks| {
+            looks.waiting.push(tell);
+            !std::mem::replace(&mut looks.looking, true)
+        });
+        if begin {
+            // A task of its own: a caller that goes away does not take the look along that others wait for.
+            tokio::spawn(self.clone().look());
+        }
+        told.await.ok().flatten()
+    }
+
+    async fn look(self) {
+        loop {
+            let waiting = self.0.unchanged.looks(|looks| {
+                looks.looking = !looks.waiting.is_empty();
+                std::mem::take(&mut looks.waiting)
+            });
+            if waiting.is_empty() {
+                return;
+            }
+            let mark = self.0.db.mark().await;
+            if let Err(error) = &mark {
+                tracing::warn!(%error, "the database's mark cannot be read");
+            }
+            let mark = mark.ok();
+            for tell in waiting {
+                let _ = tell.send(mark.clone());
+            }
+        }
+    }
+
+    /// The organization's chain as it was at `mark`, or later.
+    pub(crate) async fn follow_to(
+        &self,
+        mark: &Mark,
+        organization: OrganizationId,
+    ) -> Result<(), Error> {
+        let known = |kept: &mut Kept| kept.followed.contains(&organization);
+        if self.0.unchanged.with(mark, known) {
+            return self.guard(organization);
+        }
+        let mut tx = self.0.db.read().await?;
+        self.follow(&mut tx, organization).await?;
+        let keep = |kept: &mut Kept| kept.followed.insert(organization);
+        self.0.unchanged.with(mark, keep);
+        Ok(())
+    }
+
+    /// A vault's row, verified, as it was at `mark` or later.
+    pub(crate) async fn vault_at(
+        &self,
+        mark: &Mark,
+        id: VaultId,
+    ) -> Result<Option<VaultRow>, Error> {
+        let known = |kept: &mut Kept| kept.vaults.get(&id).cloned();
+        if let Some(row) = self.0.unchanged.with(mark, known) {
+            self.guard(row.vault.organization)?;
+            return Ok(Some(row));
+        }
+        let row = self.read_vault(id).await?;
+        if let Some(row) = &row {
+            self.0.unchanged.with(mark, |kept| {
+                if kept.vaults.len() < MAX_VAULTS {
+                    kept.vaults.insert(id, row.clone());
+                }
+            });
+        }
+        Ok(row)
+    }
+}
