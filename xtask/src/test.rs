@@ -150,7 +150,7 @@ pub(crate) const PROGRAMS: [&str; 6] = [
     "coffer-testkit",
 ];
 
-const FEATURES: &str = "coffer/failpoints,coffer-signer/failpoints,coffer-brokers/kafka";
+const FEATURES: &str = "coffer/failpoints,coffer/kafka,coffer-signer/failpoints,coffer-testkit/kafka,coffer-brokers/kafka";
 
 /// Builds every program with its failpoints, and copies them aside: a later plain `cargo build`
 /// then cannot change what a test runs.

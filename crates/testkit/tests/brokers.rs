@@ -1,6 +1,6 @@
 //! Brokers are killed, paused and robbed under a running `coffer`, which is killed too; nothing is lost or made twice.
 
-use coffer_testkit::broker_proof::{self, Options, TROUBLES, Wiring};
+use coffer_testkit::broker_proof::{self, Options, TROUBLES, Trouble, Wiring};
 use coffer_testkit::programs::program;
 use coffer_testkit::serving::{Programs, Template};
 use coffer_testkit::{BrokerServer, Engine};
@@ -20,6 +20,10 @@ fn is_asked_for(engine: &str) -> bool {
 }
 
 async fn nothing_is_lost_or_made_twice(engine: Engine, wiring: Wiring, broker: BrokerServer) {
+    under(&TROUBLES, engine, wiring, broker).await;
+}
+
+async fn under(troubles: &[Trouble], engine: Engine, wiring: Wiring, broker: BrokerServer) {
     let folder = program("coffer");
     let folder = folder.parent().expect("a program lies in a folder");
     let programs = Programs::in_folder(folder).expect("the programs are built");
@@ -36,13 +40,13 @@ async fn nothing_is_lost_or_made_twice(engine: Engine, wiring: Wiring, broker: B
         wiring,
         site: template.copy().await.expect("a copy"),
         broker,
-        troubles: TROUBLES.to_vec(),
+        troubles: troubles.to_vec(),
     };
     let summary = broker_proof::run(options)
         .await
         .expect("everything is as it must be");
     eprintln!("{summary:?}");
-    assert_eq!(summary.commands, 2 * TROUBLES.len());
+    assert_eq!(summary.commands, 2 * troubles.len());
 }
 
 #[tokio::test]
@@ -66,5 +70,17 @@ async fn rabbitmq_is_a_door_and_not_the_record() {
     if is_asked_for("sqlite") {
         let broker = BrokerServer::rabbitmq().await.expect("it starts");
         nothing_is_lost_or_made_twice(Engine::Sqlite, Wiring::RABBITMQ, broker).await;
+    }
+}
+
+/// The broker keeps everything in memory: killed, it has lost its data too.
+#[cfg(feature = "kafka")]
+#[tokio::test]
+async fn kafka_is_a_door_and_not_the_record() {
+    if is_asked_for("sqlite") {
+        let mut troubles = TROUBLES.to_vec();
+        troubles.retain(|trouble| *trouble != Trouble::BrokerKilled);
+        let broker = BrokerServer::kafka().await.expect("it starts");
+        under(&troubles, Engine::Sqlite, Wiring::KAFKA, broker).await;
     }
 }
