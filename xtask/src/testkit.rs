@@ -80,6 +80,18 @@ enum Job {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// Events delivered to a receiver on this host, beside a bare HTTP client with the same bodies
+    Webhooks {
+        /// A million to see that memory stays flat
+        #[arg(long, default_value_t = 100_000)]
+        events: u32,
+        /// A PostgreSQL to measure; SQLite when left out
+        #[arg(long)]
+        database_url: Option<String>,
+        /// More for `coffer-testkit bench-webhooks`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
     /// The set of watched addresses, beside a `HashSet`
     Watched {
         #[arg(long, default_value_t = 10_000_000)]
@@ -221,6 +233,17 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
         Job::Relay { events, more } => {
             Brokers::prepare(root)?.tell(&mut command);
             command.args(["bench-relay", "--events", &events.to_string()]);
+            process::run(command.args(more))
+        }
+        Job::Webhooks {
+            events,
+            database_url,
+            more,
+        } => {
+            command.args(["bench-webhooks", "--events", &events.to_string()]);
+            if let Some(url) = database_url {
+                command.args(["--database-url", url]);
+            }
             process::run(command.args(more))
         }
         Job::Watched { addresses, more } => {

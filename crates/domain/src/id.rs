@@ -115,6 +115,10 @@ ids! {
     RescanId = "rsc",
     /// Computed from source, subject and body, so that a message parked twice is one.
     ParkedMessageId = "prk",
+    WebhookId = "whk",
+    /// Computed from webhook and number.
+    DeliveryId = "dlv",
+    RedeliveryId = "rdl",
 }
 
 impl EventId {
@@ -170,9 +174,46 @@ impl WalletId {
     }
 }
 
+impl DeliveryId {
+    /// 48 bits of the webhook, then the number, of which 56 bits count.
+    #[must_use]
+    pub fn of_number(webhook: WebhookId, number: u64) -> Self {
+        let tag = Sha256::new()
+            .chain_update(b"coffer delivery id v1")
+            .chain_update(webhook.as_bytes())
+            .finalize();
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&tag[..8]);
+        bytes[9..].copy_from_slice(&number.to_be_bytes()[1..]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// The number this id was computed from, if it is a delivery of `webhook`.
+    #[must_use]
+    pub fn number_in(&self, webhook: WebhookId) -> Option<u64> {
+        let mut number = [0; 8];
+        number[1..].copy_from_slice(&self.as_bytes()[9..]);
+        let number = u64::from_be_bytes(number);
+        (Self::of_number(webhook, number) == *self).then_some(number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn delivery_ids_tell_their_number() {
+        let (one, other) = (
+            WebhookId::from_bytes([1; 16]),
+            WebhookId::from_bytes([2; 16]),
+        );
+        for number in [0, 1, 255, 1 << 40] {
+            let id = DeliveryId::of_number(one, number);
+            assert_eq!(id.number_in(one), Some(number));
+            assert_eq!(id.number_in(other), None);
+        }
+    }
 
     #[test]
     fn text_form_round_trips_and_other_texts_are_refused() {

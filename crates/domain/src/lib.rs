@@ -21,3 +21,4 @@ pub mod sync;
 pub mod time;
 pub mod vault;
 pub mod wallet;
+pub mod webhook;

@@ -38,6 +38,12 @@ pub const NAMES: &[&str] = &[
     "undo.before_commit",
     "undo.after_commit",
     "rescan.before_commit",
+    // Events sent to a webhook, and what became of them written down.
+    "webhook.claimed",
+    "webhook.before_send",
+    "webhook.answered",
+    "webhook.before_commit",
+    "webhook.after_commit",
     // The signer.
     "signer.request_read",
     "signer.before_answer",

@@ -54,6 +54,8 @@ scopes! {
     LedgerRead = "ledger:read",
     EventsRead = "events:read",
     EventsWrite = "events:write",
+    WebhooksRead = "webhooks:read",
+    WebhooksWrite = "webhooks:write",
     AuditRead = "audit:read",
     KeysWrite = "keys:write",
     Admin = "admin",

@@ -4,7 +4,9 @@
 //! A row put back from an older copy has a version below the chain's, and is refused. A row may also look
 //! old because it changed between two reads; a second look at the database tells the two apart.
 
-use coffer_domain::id::{ApiKeyId, AssetId, BatchId, NetworkId, OrganizationId, VaultId};
+use coffer_domain::id::{
+    ApiKeyId, AssetId, BatchId, NetworkId, OrganizationId, VaultId, WebhookId,
+};
 use coffer_store::Tx;
 use coffer_store::versions::{self, Table};
 
@@ -19,6 +21,7 @@ pub(crate) enum Versioned {
     Batch(BatchId),
     Network(NetworkId),
     Asset(AssetId),
+    Webhook(WebhookId),
 }
 
 impl Versioned {
@@ -29,6 +32,7 @@ impl Versioned {
             Self::Batch(id) => id.to_string(),
             Self::Network(id) => id.to_string(),
             Self::Asset(id) => id.to_string(),
+            Self::Webhook(id) => id.to_string(),
         }
     }
 
@@ -39,6 +43,7 @@ impl Versioned {
             Self::Batch(id) => (Table::Batches, id.as_bytes()),
             Self::Network(id) => (Table::Networks, id.as_bytes()),
             Self::Asset(id) => (Table::Assets, id.as_bytes()),
+            Self::Webhook(id) => (Table::Webhooks, id.as_bytes()),
         }
     }
 }

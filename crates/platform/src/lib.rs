@@ -25,6 +25,7 @@ mod gates;
 mod idempotency;
 pub mod ledger;
 mod networks;
+pub mod outbound;
 mod parked;
 mod pools;
 mod reconciliation;
@@ -35,6 +36,7 @@ mod unchanged;
 mod vaults;
 mod wallets;
 mod watch;
+pub mod webhooks;
 mod workers;
 
 use std::collections::HashMap;
@@ -62,6 +64,7 @@ pub use events::{
 pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once, OwnedOnce, Render};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
+pub use outbound::Outbound;
 pub use parked::{ParkedMessage, ParkedPage, Parking};
 pub use pools::Pool;
 pub use reconciliation::{ADDRESSES_PER_ROUND, ReconciliationFilter, ReconciliationPage};
@@ -88,6 +91,8 @@ pub struct Parts {
     pub instance: [u8; 16],
     /// Opens the connections to chain nodes.
     pub sources: Arc<dyn SourceFactory>,
+    /// What may be called of the URLs that callers name.
+    pub outbound: Outbound,
 }
 
 struct Inner {
@@ -100,6 +105,8 @@ struct Inner {
     seals: SealKeys,
     chains: Chains,
     sources: Sources,
+    hook_client: outbound::GuardedClient,
+    webhook_client: outbound::GuardedClient,
     /// Where reconciliation stands, by network.
     reconciling: reconciliation::Reconciling,
     derivation: Derivation,
@@ -119,6 +126,8 @@ struct Inner {
     unchanged: unchanged::Unchanged,
     /// Calls that wait for a wallet from a pool.
     desk: wallets::Desk,
+    /// Told when a webhook was made or changed.
+    webhooks_changed: tokio::sync::Notify,
     /// Told when a chunk may have become due, so that workers need not poll for it.
     work: tokio::sync::Notify,
 }
@@ -144,6 +153,8 @@ impl Platform {
             instance: parts.instance,
             chains: Chains::default(),
             sources: Sources::new(parts.sources),
+            hook_client: parts.outbound.gate_hook(),
+            webhook_client: parts.outbound.webhooks(),
             reconciling: reconciliation::Reconciling::default(),
             accounts: Mutex::default(),
             uploads: Mutex::default(),
@@ -153,6 +164,7 @@ impl Platform {
             feed: events::Feed::default(),
             unchanged: unchanged::Unchanged::default(),
             desk: wallets::Desk::default(),
+            webhooks_changed: tokio::sync::Notify::new(),
             work: tokio::sync::Notify::new(),
         }));
         let anchors = platform.0.anchor.read();

@@ -8,7 +8,7 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use coffer_domain::id::VaultId;
+use coffer_domain::id::{VaultId, WebhookId};
 use coffer_domain::wallet::Wallet;
 use coffer_signing::SealKey;
 use coffer_store::Sealed;
@@ -34,6 +34,7 @@ pub(crate) struct SealKeys {
     audit: HmacSha256,
     descriptors: XChaCha20Poly1305,
     hooks: HmacSha256,
+    webhooks: XChaCha20Poly1305,
 }
 
 /// Collects an object's fields, each with its length, so that no two objects have the same bytes.
@@ -92,6 +93,7 @@ impl SealKeys {
             audit: mac("coffer audit records v1"),
             descriptors: XChaCha20Poly1305::new(&Key::from(*key("coffer descriptors at rest v1"))),
             hooks: mac("coffer hook secrets v1"),
+            webhooks: XChaCha20Poly1305::new(&Key::from(*key("coffer webhook secrets at rest v1"))),
         }
     }
 
@@ -152,14 +154,7 @@ impl SealKeys {
         nonce: [u8; 24],
         plain: &[u8],
     ) -> Vec<u8> {
-        let payload = Payload {
-            msg: plain,
-            aad: vault.as_bytes(),
-        };
-        let sealed = self.descriptors.encrypt(&XNonce::from(nonce), payload);
-        let mut out = nonce.to_vec();
-        out.extend(sealed.expect("a few kilobytes are within the cipher's limit"));
-        out
+        encrypt(&self.descriptors, vault.as_bytes(), nonce, plain)
     }
 
     pub(crate) fn decrypt_descriptors(
@@ -167,16 +162,27 @@ impl SealKeys {
         vault: VaultId,
         stored: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let broken = || refused(format!("the account descriptors of {vault}"));
-        let (nonce, sealed) = stored.split_first_chunk::<24>().ok_or_else(broken)?;
-        let payload = Payload {
-            msg: sealed,
-            aad: vault.as_bytes(),
-        };
-        self.descriptors
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| broken())
+        decrypt(&self.descriptors, vault.as_bytes(), stored)
+            .ok_or_else(|| refused(format!("the account descriptors of {vault}")))
+    }
+
+    /// Encrypts a secret under which a webhook's events are signed; the webhook's id is bound in.
+    pub(crate) fn encrypt_webhook_secret(
+        &self,
+        webhook: WebhookId,
+        nonce: [u8; 24],
+        secret: &[u8; 32],
+    ) -> Vec<u8> {
+        encrypt(&self.webhooks, webhook.as_bytes(), nonce, secret)
+    }
+
+    pub(crate) fn decrypt_webhook_secret(
+        &self,
+        webhook: WebhookId,
+        stored: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        decrypt(&self.webhooks, webhook.as_bytes(), stored)
+            .ok_or_else(|| refused(format!("the secret of {webhook}")))
     }
 
     /// The secret under which hook calls of a vault are signed. Derived, never stored.
@@ -188,6 +194,32 @@ impl SealKeys {
             .chain_update(url.as_bytes());
         Zeroizing::new(mac.finalize().into_bytes().into())
     }
+}
+
+/// The nonce, then the text under the cipher; whose it is is bound in.
+fn encrypt(cipher: &XChaCha20Poly1305, owner: &[u8; 16], nonce: [u8; 24], plain: &[u8]) -> Vec<u8> {
+    let payload = Payload {
+        msg: plain,
+        aad: owner,
+    };
+    let sealed = cipher.encrypt(&XNonce::from(nonce), payload);
+    let mut out = nonce.to_vec();
+    out.extend(sealed.expect("a few kilobytes are within the cipher's limit"));
+    out
+}
+
+fn decrypt(
+    cipher: &XChaCha20Poly1305,
+    owner: &[u8; 16],
+    stored: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, sealed) = stored.split_first_chunk::<24>()?;
+    let payload = Payload {
+        msg: sealed,
+        aad: owner,
+    };
+    let plain = cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
+    Some(Zeroizing::new(plain))
 }
 
 /// Counts and logs a refusal. The object's content is not logged.
@@ -402,5 +434,25 @@ mod tests {
         assert!(keys(1).decrypt_descriptors(other, &stored).is_err());
         assert!(keys(2).decrypt_descriptors(one, &stored).is_err());
         assert!(keys(1).decrypt_descriptors(one, &stored[..10]).is_err());
+    }
+
+    #[test]
+    fn webhook_secrets_open_only_for_their_webhook_and_use() {
+        let (one, other) = (
+            WebhookId::from_bytes([1; 16]),
+            WebhookId::from_bytes([2; 16]),
+        );
+        let stored = keys(1).encrypt_webhook_secret(one, [9; 24], &[7; 32]);
+        let opened = keys(1).decrypt_webhook_secret(one, &stored).expect("opens");
+        assert_eq!(opened.as_slice(), [7; 32]);
+        assert!(!stored.windows(8).any(|window| window == [7; 8]));
+        assert!(keys(1).decrypt_webhook_secret(other, &stored).is_err());
+        assert!(keys(2).decrypt_webhook_secret(one, &stored).is_err());
+        let as_descriptors = VaultId::from_bytes([1; 16]);
+        assert!(
+            keys(1)
+                .decrypt_descriptors(as_descriptors, &stored)
+                .is_err()
+        );
     }
 }

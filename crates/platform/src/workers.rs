@@ -92,19 +92,8 @@ impl Platform {
     }
 
     async fn hook_loop(&self, stop: CancellationToken) {
-        // `reqwest` brings no cryptography of its own; without a provider it panics. One that the process
-        // has chosen already stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build();
-        let client = match client {
-            Ok(client) => client,
-            Err(error) => return tracing::error!(%error, "hooks cannot be called"),
-        };
         while !stop.is_cancelled() {
-            match self.ask_hooks(&client).await {
+            match self.ask_hooks().await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::warn!(%error, "hooks could not be asked"),

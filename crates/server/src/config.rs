@@ -6,9 +6,11 @@ mod brokers;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use coffer_platform::SinkSettings;
+use coffer_platform::outbound::{Cidr, PortRange};
+use coffer_platform::{Outbound, SinkSettings};
 use serde::Deserialize;
 
 pub use brokers::{SenderConfig, SinkConfig, SourceConfig};
@@ -53,6 +55,7 @@ pub struct Config {
     pub signer: SignerConfig,
     pub rate_limit: RateLimitConfig,
     pub log: LogConfig,
+    pub webhooks: WebhooksConfig,
     pub sinks: Vec<SinkConfig>,
     pub sources: Vec<SourceConfig>,
 }
@@ -204,6 +207,48 @@ impl Default for RateLimitConfig {
     }
 }
 
+/// What webhooks may reach. Public addresses over https on the ports of web servers, unless told otherwise.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhooksConfig {
+    /// Networks that may be called although they are not public: `["10.2.0.0/16"]`.
+    #[serde(deserialize_with = "parsed_list")]
+    pub allow: Vec<Cidr>,
+    /// Whether plain `http://` may be called.
+    pub http: bool,
+    /// Ports and ranges, `["443", "8000-8999"]`, instead of 80, 443, 8080 and 8443.
+    #[serde(deserialize_with = "parsed_list")]
+    pub ports: Vec<PortRange>,
+}
+
+impl WebhooksConfig {
+    pub(crate) fn outbound(&self) -> Outbound {
+        let default = Outbound::default();
+        Outbound {
+            allow: self.allow.clone(),
+            http: self.http,
+            ports: if self.ports.is_empty() {
+                default.ports
+            } else {
+                self.ports.clone()
+            },
+            resolver: default.resolver,
+        }
+    }
+}
+
+fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parsed = texts.iter().map(|text| text.parse());
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(serde::de::Error::custom)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -306,6 +351,8 @@ mod tests {
             "server.max_header_bytes",
         );
         check("[server]\nroles = [\"miner\"]", "miner");
+        check("[webhooks]\nallow = [\"10.0.0.1/8\"]", "10.0.0.1/8");
+        check("[webhooks]\nports = [\"http\"]", "http");
         check(
             "[server]\nevents_interval_ms = 0",
             "server.events_interval_ms",

@@ -21,6 +21,12 @@ mod problem;
 pub mod run;
 mod sources;
 
+/// What a receiver of webhooks needs to check what it receives.
+pub mod receiving {
+    pub use coffer_platform::outbound::signature::{ID_HEADER, SigningKey, verify};
+    pub use coffer_platform::{Clock, SystemClock};
+}
+
 pub use openapi::openapi_json;
 pub use run::{Announce, InitOptions, Initialized, ServeOptions, init, serve, serve_until};
 

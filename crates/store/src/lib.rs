@@ -41,6 +41,10 @@ pub mod units;
 pub mod vaults;
 pub mod versions;
 pub mod wallets;
+pub mod webhook_deliveries;
+pub mod webhook_progress;
+pub mod webhook_redeliveries;
+pub mod webhooks;
 
 pub use db::{Db, Engine, Tx};
 pub use error::{Constraint, StoreError};

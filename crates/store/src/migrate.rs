@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_order_addresses_by_runs"),
     migration!(4, "0004_order_external_ids_and_part_chunks"),
     migration!(5, "0005_add_events"),
+    migration!(6, "0006_add_webhooks"),
     migration!(7, "0007_add_brokers"),
 ];
 

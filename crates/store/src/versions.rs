@@ -9,6 +9,7 @@ pub enum Table {
     Batches,
     Networks,
     Assets,
+    Webhooks,
 }
 
 pub async fn current(tx: &mut Tx, table: Table, id: &[u8; 16]) -> Result<Option<i64>, StoreError> {
@@ -18,6 +19,7 @@ pub async fn current(tx: &mut Tx, table: Table, id: &[u8; 16]) -> Result<Option<
         Table::Batches => "SELECT version FROM batches WHERE id = $1",
         Table::Networks => "SELECT version FROM networks WHERE id = $1",
         Table::Assets => "SELECT version FROM assets WHERE id = $1",
+        Table::Webhooks => "SELECT version FROM webhooks WHERE id = $1",
     };
     let row = tx.fetch_optional(sql, &[Param::Blob(id)]).await?;
     row.map(|row| row.int(0)).transpose()

@@ -13,7 +13,8 @@ use coffer_domain::vault::Tier;
 use coffer_platform::audit::AnchorFile;
 use coffer_platform::bootstrap::{self, Choice};
 use coffer_platform::{
-    Caller, Clock, NewVault, NoSources, OsEntropy, Parts, Platform, SourceFactory, SystemClock,
+    Caller, Clock, NewVault, NoSources, OsEntropy, Outbound, Parts, Platform, SourceFactory,
+    SystemClock,
 };
 use coffer_signing::{DrillChallenge, DrillProof, Signer, SignerClient};
 use coffer_store::Db;
@@ -173,6 +174,7 @@ impl Installation {
             ),
             instance,
             sources: Arc::clone(&self.sources),
+            outbound: to_this_host(),
         };
         Platform::start(parts).await.expect("the platform starts")
     }
@@ -202,8 +204,19 @@ async fn open(
         anchor: AnchorFile::new(folder.join("audit.anchor")),
         instance: [1; 16],
         sources,
+        outbound: to_this_host(),
     };
     Platform::start(parts).await.expect("the platform starts")
+}
+
+/// Receivers of tests listen on loopback, at whichever port is free.
+fn to_this_host() -> Outbound {
+    Outbound {
+        allow: vec!["127.0.0.0/8".parse().expect("a network")],
+        http: true,
+        ports: vec!["1024-65535".parse().expect("a range")],
+        ..Outbound::default()
+    }
 }
 
 fn make_key_file(folder: &Path) {

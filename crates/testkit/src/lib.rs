@@ -20,6 +20,7 @@ pub mod installation;
 mod loopback;
 pub mod lying_node;
 pub mod programs;
+pub mod receiver;
 pub mod serving;
 pub mod simulate;
 

@@ -39,6 +39,8 @@ enum Job {
     BenchLedger(LedgerArgs),
     /// Single calls: a wallet from the pool, an address, beside a server that does nothing.
     BenchApi(ApiArgs),
+    /// Events delivered to a receiver on this host, beside a bare HTTP client.
+    BenchWebhooks(WebhookArgs),
     /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
     BenchWatched(WatchedArgs),
     /// A backlog of events drained to NATS, beside the bare client.
@@ -154,6 +156,18 @@ struct ApiArgs {
 }
 
 #[derive(clap::Args)]
+struct WebhookArgs {
+    #[arg(long, default_value_t = 100_000)]
+    events: u32,
+    /// A PostgreSQL server to make a database on; SQLite without it.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct WatchedArgs {
     #[arg(long, default_value_t = 10_000_000)]
     addresses: u32,
@@ -186,6 +200,7 @@ async fn main() -> ExitCode {
         Job::BenchLedger(args) => bench_ledger(args).await,
         Job::BenchApi(args) => bench_api(cli.bin_dir, args).await,
         Job::BenchRelay(args) => bench_relay(cli.bin_dir, args).await,
+        Job::BenchWebhooks(args) => bench_webhooks(cli.bin_dir, args).await,
         Job::BenchWatched(args) => bench_watched(&args),
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
@@ -328,6 +343,16 @@ async fn bench_relay(bin_dir: Option<PathBuf>, args: RelayArgs) -> Result<()> {
         server_url: args.database_url,
     };
     print_figures(bench::relay(&options).await?, args.json);
+    Ok(())
+}
+
+async fn bench_webhooks(bin_dir: Option<PathBuf>, args: WebhookArgs) -> Result<()> {
+    let options = bench::WebhookOptions {
+        programs: programs(bin_dir)?,
+        events: args.events,
+        server_url: args.database_url,
+    };
+    print_figures(bench::webhooks(&options).await?, args.json);
     Ok(())
 }
 

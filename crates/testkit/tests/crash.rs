@@ -8,8 +8,8 @@ use coffer_testkit::crash::{self, Line, Options};
 use coffer_testkit::programs::program;
 use coffer_testkit::serving::Programs;
 
-/// Those of blocks are passed by `tests/reorgs.rs`.
-const CHAIN_FAILPOINTS: usize = 8;
+/// Those of blocks are passed by `tests/reorgs.rs`, those of webhooks by `tests/webhooks`.
+const FAILPOINTS_ELSEWHERE: usize = 8 + 5;
 
 #[expect(
     clippy::disallowed_methods,
@@ -59,7 +59,7 @@ async fn every_run_is_equal(engine: Engine) {
         .collect();
     assert!(bad.is_empty(), "{}", bad.join("\n"));
     assert!(
-        lines.len() > coffer_failpoint::NAMES.len() - CHAIN_FAILPOINTS,
+        lines.len() > coffer_failpoint::NAMES.len() - FAILPOINTS_ELSEWHERE,
         "a failpoint was left out"
     );
 }

@@ -45,7 +45,7 @@ pub(crate) struct ServeArgs {
     /// in the data folder].
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
-    /// What this process does [default: api,worker,watcher].
+    /// What this process does [default: api,worker,watcher,notifier].
     #[arg(long, value_delimiter = ',', value_parser = ["api", "worker", "watcher", "notifier"])]
     pub roles: Vec<String>,
     /// A file with the passphrase of the key file.

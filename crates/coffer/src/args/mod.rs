@@ -12,6 +12,7 @@ mod page;
 mod reconcile;
 mod values;
 mod vault;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -35,6 +36,10 @@ pub(crate) use self::page::PageArgs;
 pub(crate) use self::reconcile::{ReconcileCommand, ReconcileListArgs};
 pub(crate) use self::vault::{
     AllowListChange, AllowListCommand, DrillArgs, PoolCommand, VaultCommand,
+};
+pub(crate) use self::webhook::{
+    WebhookCommand, WebhookCreateArgs, WebhookDeliveriesArgs, WebhookListenArgs,
+    WebhookRedeliverArgs, WebhookSetArgs,
 };
 
 /// A self-hosted wallet platform: wallets by the million, from a file to sealed, audited addresses.
@@ -121,6 +126,9 @@ pub(crate) enum Command {
     /// What other systems are told: follow it, or print what was.
     #[command(subcommand)]
     Events(EventsCommand),
+    /// Events sent to your URLs, signed; and a receiver to try them with.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -71,6 +71,10 @@ pub(crate) fn parked_message_id(text: &str) -> Result<String, String> {
     id("prk", text)
 }
 
+pub(crate) fn webhook_id(text: &str) -> Result<String, String> {
+    id("whk", text)
+}
+
 /// Only what cannot be an address of any chain is refused here; the server knows them all.
 pub(crate) fn address(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 128 || !text.bytes().all(|c| c.is_ascii_alphanumeric()) {

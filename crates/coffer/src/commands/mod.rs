@@ -21,6 +21,7 @@ mod sink;
 mod source;
 mod vault;
 mod wallet;
+mod webhook;
 
 use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
@@ -116,6 +117,7 @@ impl Session {
             Command::Sink(command) => sink::run(self, command).await,
             Command::Source(command) => source::run(self, command).await,
             Command::Events(command) => events::run(self, command).await,
+            Command::Webhook(command) => webhook::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Doctor(args) => doctor::run(self, &args).await,
             Command::Init(_) | Command::Serve(_) | Command::Openapi => {

@@ -3,24 +3,20 @@
 //! The answer is `200` with `{"decision": "approve" | "reject" | "review", "reason": "…"}`. Anything else is
 //! tried again with back-off; after the last attempt, or on `review`, the wallet stays pending for a person.
 
-use std::time::Duration;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use coffer_domain::id::WalletId;
 use coffer_domain::vault::{Gate, GateMode, Vault};
 use coffer_domain::wallet::{Decision, Wallet, WalletState};
 use coffer_store::hook_jobs::{self as rows, HookJob};
 use coffer_store::wallets;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
+use crate::outbound::Answer;
+use crate::outbound::signature::{SigningKey, sign};
 use crate::transaction::transact;
 use crate::{Error, Platform};
 
 const AT_ONCE: u32 = 8;
-const TIME_OUT: Duration = Duration::from_secs(10);
 /// A job in hand is due again after this time, should this process die.
 const LEASE_MS: i64 = 60_000;
 const MAX_ATTEMPTS: u32 = 12;
@@ -54,24 +50,24 @@ struct Reply {
 
 impl Platform {
     /// Asks about wallets that are due; answers how many were asked about.
-    pub(crate) async fn ask_hooks(&self, client: &reqwest::Client) -> Result<usize, Error> {
+    pub(crate) async fn ask_hooks(&self) -> Result<usize, Error> {
         let now = self.now_ms();
         let jobs = transact!(self, tx, {
             Ok(rows::claim(tx, now, now + LEASE_MS, AT_ONCE).await?)
         })?;
         let count = jobs.len();
-        let asked = jobs.into_iter().map(|job| self.ask_about(client, job));
+        let asked = jobs.into_iter().map(|job| self.ask_about(job));
         for result in futures_util::future::join_all(asked).await {
             result?;
         }
         Ok(count)
     }
 
-    async fn ask_about(&self, client: &reqwest::Client, job: HookJob) -> Result<(), Error> {
+    async fn ask_about(&self, job: HookJob) -> Result<(), Error> {
         let Some((vault, wallet)) = self.hook_subject(&job).await? else {
             return transact!(self, tx, { Ok(rows::remove(tx, job.wallet).await?) });
         };
-        match self.call(client, &vault, &wallet).await {
+        match self.call(&vault, &wallet).await {
             Ok(reply) => self.conclude_hook(&job, &vault.gate, reply).await,
             Err(error) => self.put_off(&job, &error).await,
         }
@@ -96,12 +92,7 @@ impl Platform {
         Ok(waits.then_some((vault, wallet)))
     }
 
-    async fn call(
-        &self,
-        client: &reqwest::Client,
-        vault: &Vault,
-        wallet: &Wallet,
-    ) -> Result<Reply, String> {
+    async fn call(&self, vault: &Vault, wallet: &Wallet) -> Result<Reply, String> {
         let url = vault
             .gate
             .hook_url
@@ -122,33 +113,22 @@ impl Platform {
             metadata,
         };
         let body = serde_json::to_string(&question).map_err(|error| error.to_string())?;
-        let timestamp = (self.now_ms() / 1000).to_string();
-        let id = message_id(wallet.id);
         let secret = self.0.seals.hook_secret(vault.id, url);
-        let signature = sign(&secret, &id, &timestamp, &body);
-        let request = client
-            .post(url)
-            .timeout(TIME_OUT)
-            .header("content-type", "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature)
-            .body(body);
-        // The error's text could quote the URL with its query, so only its kind is kept.
-        let response = request.send().await.map_err(|error| {
-            if error.is_timeout() {
-                "no answer in time"
-            } else {
-                "no connection"
-            }
-        })?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(format!(
-                "the answer's status is {}",
-                response.status().as_u16()
-            ));
-        }
-        read_reply(response).await
+        let key = SigningKey::new(secret.as_ref());
+        let headers = sign(
+            &[key],
+            &message_id(wallet.id),
+            self.now_ms(),
+            body.as_bytes(),
+        );
+        let client = &self.0.hook_client;
+        let target = client.target(url).map_err(|error| error.to_string())?;
+        let body = ("application/json", Bytes::from(body));
+        let answer = client
+            .post(&target, headers, body, MAX_ANSWER_BYTES)
+            .await
+            .map_err(|error| error.to_string())?;
+        read_reply(&answer)
     }
 
     async fn conclude_hook(&self, job: &HookJob, gate: &Gate, reply: Reply) -> Result<(), Error> {
@@ -208,56 +188,14 @@ fn message_id(wallet: WalletId) -> String {
     format!("msg_{wallet}")
 }
 
-fn sign(secret: &[u8; 32], id: &str, timestamp: &str, body: &str) -> String {
-    let mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-    let mac = mac
-        .chain_update(id)
-        .chain_update(".")
-        .chain_update(timestamp)
-        .chain_update(".")
-        .chain_update(body);
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-}
-
-async fn read_reply(mut response: reqwest::Response) -> Result<Reply, String> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|_| "the answer broke off")? {
-        body.extend_from_slice(&piece);
-        if body.len() > MAX_ANSWER_BYTES {
-            return Err("the answer is too long".to_owned());
-        }
+fn read_reply(answer: &Answer) -> Result<Reply, String> {
+    if answer.status != 200 {
+        return Err(format!("the answer's status is {}", answer.status));
     }
-    serde_json::from_slice(&body).map_err(|_| {
+    if answer.cut {
+        return Err("the answer is too long".to_owned());
+    }
+    serde_json::from_slice(&answer.body).map_err(|_| {
         "the answer is not {\"decision\": \"approve\" | \"reject\" | \"review\"}".to_owned()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The example of the Standard Webhooks specification's reference libraries.
-    #[test]
-    fn signatures_are_those_of_the_specification() {
-        let secret: [u8; 24] = STANDARD
-            .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-            .expect("base64")
-            .try_into()
-            .expect("24 bytes");
-        let mac = Hmac::<Sha256>::new_from_slice(&secret).expect("any length");
-        let text = "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}";
-        let expected = "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        assert_eq!(
-            STANDARD.encode(mac.chain_update(text).finalize().into_bytes()),
-            expected
-        );
-        let ours = sign(&[7; 32], "msg_1", "5", "{}");
-        let mac = Hmac::<Sha256>::new_from_slice(&[7; 32])
-            .expect("any length")
-            .chain_update("msg_1.5.{}");
-        assert_eq!(
-            ours,
-            format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-        );
-    }
 }

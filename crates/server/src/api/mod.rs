@@ -22,6 +22,7 @@ mod service;
 mod sinks;
 mod vaults;
 mod wallets;
+mod webhooks;
 
 use crate::access::Routes;
 
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Routes {
     let routes = keys::routes(routes);
     let routes = reconciliations::routes(routes);
     let routes = ledger::routes(routes);
+    let routes = webhooks::routes(routes);
     let routes = doctor::routes(routes);
     service::routes(routes)
 }

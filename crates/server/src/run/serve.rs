@@ -113,6 +113,10 @@ async fn with_signer(
         let (reconciling, until) = (platform.clone(), stop.clone());
         background.spawn(async move { reconciling.run_reconciler(until).await });
     }
+    if config.server.roles.contains(&Role::Notifier) {
+        let (notifying, until) = (platform.clone(), stop.clone());
+        background.spawn(async move { notifying.run_notifier(until).await });
+    }
     let deadline = Duration::from_millis(config.server.shutdown_deadline_ms);
     let served = if serves {
         serve_http(config, platform, options.announce, stop.clone()).await
@@ -268,6 +272,7 @@ async fn start_platform(
         anchor: AnchorFile::new(data.anchor()),
         instance: data.instance(&OsEntropy)?,
         sources: Arc::new(NodeSources::new(data.secrets())),
+        outbound: config.webhooks.outbound(),
     };
     Platform::start(parts)
         .await

@@ -43,6 +43,8 @@ async fn every_operation_asks_for_a_key_and_its_scope() {
         "vaults:write",
         "networks:read",
         "networks:write",
+        "webhooks:read",
+        "webhooks:write",
         "audit:read",
         "keys:write",
     ];

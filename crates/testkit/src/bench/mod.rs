@@ -12,6 +12,7 @@ mod kill;
 mod ledger;
 mod relay;
 mod watched;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub use api::{ApiOptions, api};
 pub use kill::killed;
 pub use relay::{RelayOptions, relay};
 pub use watched::watched;
+pub use webhooks::{WebhookOptions, webhooks};
 
 use crate::Engine;
 use crate::crash::Input;

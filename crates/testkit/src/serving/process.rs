@@ -40,6 +40,19 @@ impl Server {
         Self::run(programs, site, None, more).await
     }
 
+    /// Both of these.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn start_armed(
+        programs: &Programs,
+        site: &Site,
+        failpoint: Option<&str>,
+        more: &[String],
+    ) -> Result<Self> {
+        Self::run(programs, site, failpoint, more).await
+    }
+
     async fn run(
         programs: &Programs,
         site: &Site,

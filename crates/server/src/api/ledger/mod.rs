@@ -4,7 +4,7 @@ mod balances;
 mod entries;
 mod list_accounts;
 mod list_transactions;
-mod moment;
+pub(super) mod moment;
 mod show_account;
 mod show_transaction;
 mod statement;

@@ -4,7 +4,7 @@ use crate::api::page;
 use crate::problem::Problem;
 
 /// Unix milliseconds of `2026-11-22T17:00:00.000Z`, or with an offset. Digits beyond milliseconds are cut off.
-pub(super) fn parsed(field: &str, text: &str) -> Result<i64, Problem> {
+pub(in crate::api) fn parsed(field: &str, text: &str) -> Result<i64, Problem> {
     read(text).ok_or_else(|| page::invalid(field, "give a time like 2026-11-22T17:00:00Z"))
 }
 
