@@ -108,7 +108,7 @@ impl Delivery {
             written_at_ms: now,
             redelivery: None,
             redelivery_moved: false,
-            looked_at_ms: i64::MIN,
+            looked_at_ms: 0,
             at_end: false,
             ended: None,
         })

@@ -1,4 +1,5 @@
-//! Sending again what was sent already: one event, an object's, or a range.
+//! Sending again what lies before a webhook's place: one event, an object's, or a range. Also events from before the
+//! webhook was made.
 //!
 //! What is asked for is written down; the notifier works through it. Of one object the events come in order again, and
 //! newer ones wait for them.

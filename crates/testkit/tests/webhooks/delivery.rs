@@ -221,6 +221,7 @@ async fn what_was_sent_is_sent_again_when_asked(engine: Engine) {
         (
             RedeliveryRange {
                 subject: Some(vault),
+                first_seq: times,
                 ..RedeliveryRange::default()
             },
             3,

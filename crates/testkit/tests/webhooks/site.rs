@@ -147,13 +147,6 @@ impl Site {
         }
     }
 
-    pub(super) async fn head(&self) -> u64 {
-        let head = self
-            .platform()
-            .event_head(self.installation.admin.organization);
-        head.await.expect("reads")
-    }
-
     /// Every event there ever was: the truth that a receiver is measured by.
     pub(super) async fn truth(&self) -> HashMap<String, String> {
         let (platform, admin) = (self.platform(), &self.installation.admin);

@@ -67,7 +67,8 @@ impl RedeliverBody {
 /// Send events again
 ///
 /// One event, the events of an object, or a range of numbers or times, in their order; newer events of the same
-/// objects wait for them. Only what the webhook wants and was told already is sent again.
+/// objects wait for them. Only what the webhook wants is sent, also from before it was made; what is still to come comes
+/// by itself.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/redeliver", tag = "webhooks", request_body = RedeliverBody,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 202, body = RedeliveryView)))]
