@@ -32,7 +32,7 @@ const fn multiple_of_p(n: u64) -> [u64; LIMBS] {
     let mut words = [0; LIMBS];
     let mut i = 0;
     while i < LIMBS {
-        words[i] = n * limbs[i] | (n * limbs[i + 5]) << 32;
+        words[i] = (n * limbs[i]) | ((n * limbs[i + 5]) << 32);
         i += 1;
     }
     words
@@ -55,9 +55,11 @@ impl Avx2 {
 }
 
 fn narrow(limbs: &Limbs) -> [u64; LIMBS] {
-    let limb =
-        |i: usize| (limbs[i / 2] >> (26 * (i % 2))) & if i % 2 == 0 { LOW } else { u64::MAX };
-    std::array::from_fn(|i| limb(i) | limb(i + 5) << 32)
+    let limb = |i: usize| match i % 2 {
+        0 => limbs[i / 2] & LOW,
+        _ => limbs[i / 2] >> 26,
+    };
+    std::array::from_fn(|i| limb(i) | (limb(i + 5) << 32))
 }
 
 fn widened(words: [u64; LIMBS]) -> Limbs {
@@ -273,7 +275,7 @@ macro_rules! for_each {
 fn column<const K: usize>(a: &Apart, b: &Apart) -> __m256i {
     let mut sum = _mm256_setzero_si256();
     for_each!(I in 0..10 {
-        if I <= K && K - I < 10 {
+        if let 0..10 = K.wrapping_sub(I) {
             sum = _mm256_add_epi64(sum, _mm256_mul_epu32(a[I], b[K - I]));
         }
     });
