@@ -6,6 +6,7 @@
 
 pub mod anvil;
 pub mod bench;
+pub mod bitcoind;
 pub mod chain_checker;
 pub mod chain_proof;
 pub mod chain_show;
