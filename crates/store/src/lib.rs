@@ -27,6 +27,7 @@ pub mod ledger;
 mod migrate;
 pub mod networks;
 pub mod organizations;
+pub mod outputs;
 pub mod pools;
 pub mod progress;
 pub mod reconciliations;

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_create_foundation"),
     migration!(2, "0002_add_ledger_and_chain_sync"),
     migration!(3, "0003_order_addresses_by_runs"),
+    migration!(8, "0008_add_outputs"),
 ];
 
 /// Whether a migration of this program has this text, word for word.

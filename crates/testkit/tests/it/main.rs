@@ -1,6 +1,7 @@
 //! The platform as a whole, on both engines, with a real signer.
 
 mod batches;
+mod bitcoin;
 mod drills;
 mod gates;
 mod idempotency;
