@@ -41,6 +41,8 @@ enum Job {
     BenchApi(ApiArgs),
     /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
     BenchWatched(WatchedArgs),
+    /// Bitcoin blocks scanned for watched scripts, beside the node that hands them out.
+    BenchBitcoin(BitcoinArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// A real Ethereum node that makes blocks when it is told to; ends when this does.
@@ -134,6 +136,18 @@ struct ApiArgs {
 }
 
 #[derive(clap::Args)]
+struct BitcoinArgs {
+    #[arg(long, default_value_t = 10_000)]
+    blocks: u32,
+    /// Watched scripts
+    #[arg(long, default_value_t = 10_000_000)]
+    addresses: u32,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct WatchedArgs {
     #[arg(long, default_value_t = 10_000_000)]
     addresses: u32,
@@ -156,6 +170,15 @@ fn bench_watched(args: &WatchedArgs) -> Result<()> {
     Ok(())
 }
 
+async fn bench_bitcoin(args: &BitcoinArgs) -> Result<()> {
+    let options = bench::BitcoinOptions {
+        blocks: args.blocks,
+        addresses: args.addresses,
+    };
+    print_figures(bench::bitcoin(options).await?, args.json);
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -166,6 +189,7 @@ async fn main() -> ExitCode {
         Job::BenchLedger(args) => bench_ledger(args).await,
         Job::BenchApi(args) => bench_api(cli.bin_dir, args).await,
         Job::BenchWatched(args) => bench_watched(&args),
+        Job::BenchBitcoin(args) => bench_bitcoin(&args).await,
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
