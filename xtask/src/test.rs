@@ -4,8 +4,9 @@
 //! `COFFER_TEST_ENGINES` (`sqlite`, `postgres` or both, parted by a comma) and `COFFER_TEST_POSTGRES_URL` (the
 //! superuser's; a test creates its own database). `COFFER_TEST_BIN_DIR` holds `coffer`, `coffer-signer`
 //! and `coffer-testkit` built with failpoints, `COFFER_TEST_ANVIL` is a real Ethereum node's program,
-//! `COFFER_TEST_CONTRACTS` the folder of the compiled contracts, `COFFER_TEST_NATS`, `COFFER_TEST_RABBITMQ` and
-//! `COFFER_TEST_KAFKA` are the servers of brokers. An engine that was asked for and is not there is a failure, and
+//! `COFFER_TEST_CONTRACTS` the folder of the compiled contracts, `COFFER_TEST_BITCOIND` a real Bitcoin node's program,
+//! `COFFER_TEST_NATS`, `COFFER_TEST_RABBITMQ` and `COFFER_TEST_KAFKA` are the servers of brokers. An engine that was asked
+//! for and is not there is a failure, and
 //! so is an ignored test: nothing is skipped in silence.
 //!
 //! All programs and tests are built with the same features in the same target folder, so that no

@@ -9,7 +9,7 @@ use crate::brokers::Brokers;
 use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::test::Engine;
-use crate::{process, test};
+use crate::{bitcoin, process, test};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchOptions {
@@ -89,6 +89,17 @@ enum Job {
         #[arg(long)]
         database_url: Option<String>,
         /// More for `coffer-testkit bench-webhooks`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
+    /// Bitcoin blocks scanned for watched scripts, beside the node that hands them out
+    Bitcoin {
+        #[arg(long, default_value_t = 10_000)]
+        blocks: u32,
+        /// Watched scripts
+        #[arg(long, default_value_t = 10_000_000)]
+        addresses: u32,
+        /// More for `coffer-testkit bench-bitcoin`, after `--`
         #[arg(last = true)]
         more: Vec<String>,
     },
@@ -244,6 +255,18 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             if let Some(url) = database_url {
                 command.args(["--database-url", url]);
             }
+            process::run(command.args(more))
+        }
+        Job::Bitcoin {
+            blocks,
+            addresses,
+            more,
+        } => {
+            let node = bitcoin::node(&test::target_folder(root)?)?;
+            command
+                .args(["bench-bitcoin", "--blocks", &blocks.to_string()])
+                .args(["--addresses", &addresses.to_string()])
+                .env("COFFER_TEST_BITCOIND", node);
             process::run(command.args(more))
         }
         Job::Watched { addresses, more } => {

@@ -29,6 +29,7 @@ mod mark;
 mod migrate;
 pub mod networks;
 pub mod organizations;
+pub mod outputs;
 pub mod parked_messages;
 pub mod pools;
 pub mod progress;

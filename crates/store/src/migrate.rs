@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_add_events"),
     migration!(6, "0006_add_webhooks"),
     migration!(7, "0007_add_brokers"),
+    migration!(8, "0008_add_outputs"),
 ];
 
 /// Whether a migration of this program has this text, word for word.

@@ -6,6 +6,7 @@
 
 pub mod anvil;
 pub mod bench;
+pub mod bitcoind;
 pub mod broker_proof;
 mod brokers;
 pub mod chain_checker;

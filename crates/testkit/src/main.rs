@@ -45,6 +45,8 @@ enum Job {
     BenchWatched(WatchedArgs),
     /// A backlog of events drained to NATS, beside the bare client.
     BenchRelay(RelayArgs),
+    /// Bitcoin blocks scanned for watched scripts, beside the node that hands them out.
+    BenchBitcoin(BitcoinArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// A real Ethereum node that makes blocks when it is told to; ends when this does.
@@ -168,6 +170,18 @@ struct WebhookArgs {
 }
 
 #[derive(clap::Args)]
+struct BitcoinArgs {
+    #[arg(long, default_value_t = 10_000)]
+    blocks: u32,
+    /// Watched scripts
+    #[arg(long, default_value_t = 10_000_000)]
+    addresses: u32,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct WatchedArgs {
     #[arg(long, default_value_t = 10_000_000)]
     addresses: u32,
@@ -190,6 +204,15 @@ fn bench_watched(args: &WatchedArgs) -> Result<()> {
     Ok(())
 }
 
+async fn bench_bitcoin(args: &BitcoinArgs) -> Result<()> {
+    let options = bench::BitcoinOptions {
+        blocks: args.blocks,
+        addresses: args.addresses,
+    };
+    print_figures(bench::bitcoin(options).await?, args.json);
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -202,6 +225,7 @@ async fn main() -> ExitCode {
         Job::BenchRelay(args) => bench_relay(cli.bin_dir, args).await,
         Job::BenchWebhooks(args) => bench_webhooks(cli.bin_dir, args).await,
         Job::BenchWatched(args) => bench_watched(&args),
+        Job::BenchBitcoin(args) => bench_bitcoin(&args).await,
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,

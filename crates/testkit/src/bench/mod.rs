@@ -6,6 +6,7 @@
 //! audits and answers HTTP.
 
 mod api;
+mod bitcoin;
 mod derivation;
 mod insert;
 mod kill;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 pub use api::{ApiOptions, api};
+pub use bitcoin::{BitcoinOptions, bitcoin};
 pub use kill::killed;
 pub use relay::{RelayOptions, relay};
 pub use watched::watched;

@@ -2,6 +2,7 @@
 
 mod batches;
 mod births;
+mod bitcoin;
 mod drills;
 mod events;
 mod gates;
