@@ -75,7 +75,7 @@ pub(crate) async fn relay(
             Err(BrokerError::Unavailable(_) | BrokerError::Refused(_)) => {
                 sink = None;
                 failures += 1;
-                // Connecting to a port that nobody listens on fails at once.
+                // Paced: connecting to a port that nobody listens on fails at once.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(BrokerError::NotBuilt(what)) => panic!("built without {what}"),

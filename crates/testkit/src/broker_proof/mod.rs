@@ -118,6 +118,10 @@ pub async fn run(options: Options) -> Result<Summary> {
         .poison()
         .await
         .context("a message that is no command")?;
+    proof
+        .strangers()
+        .await
+        .context("a key without the right, and then without any")?;
     proof.judge().await
 }
 

@@ -28,7 +28,13 @@ impl Wiring {
         subject: "in.erp.batch.orders",
         strangers: Some("in.erp.batch.strangers"),
         sink: |address| json!({ "servers": [nats(address)], "stream": "EVENTS", "prefix": "coffer", "create_stream": true }),
-        reader: |address| json!({ "servers": [nats(address)], "stream": "EVENTS", "subject": "coffer.>", "consumer": "reader" }),
+        rereads: true,
+        reader: |address, number| {
+            let consumer = format!("reader-{number}");
+            settings(
+                json!({ "nats": { "servers": [nats(address)], "stream": "EVENTS", "subject": "coffer.>", "consumer": consumer } }),
+            )
+        },
         submitter: |address| json!({ "servers": [nats(address)], "stream": "WORK", "prefix": "in", "create_stream": true }),
         source: |address| json!({ "servers": [nats(address)], "stream": "WORK", "subject": "in.>", "consumer": "coffer", "create_stream": true }),
     };
