@@ -1,6 +1,6 @@
-//! What tests need of a chain: a real Ethereum node and the compiled contracts.
+//! What tests need of chains: a real Ethereum node, the compiled contracts, and a real Bitcoin node (`bitcoin.rs`).
 //!
-//! Both come from npm packages pinned by hash (`tests/chain`). The node's program is only built for some
+//! The first two come from npm packages pinned by hash (`tests/chain`). The node's program is only built for some
 //! machines; elsewhere the one on `PATH` is taken, if it is the same version.
 
 use std::path::{Path, PathBuf};
@@ -8,34 +8,43 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process, repo, test};
+use crate::{bitcoin, process, repo, test};
 
-/// Where the parts are; tests are told by `COFFER_TEST_ANVIL` and `COFFER_TEST_CONTRACTS`.
+/// Where the parts are; tests are told by `COFFER_TEST_ANVIL`, `COFFER_TEST_CONTRACTS` and `COFFER_TEST_BITCOIND`.
 #[derive(Debug)]
 pub(crate) struct Chain {
     anvil: PathBuf,
     contracts: PathBuf,
+    bitcoind: PathBuf,
 }
 
 const VERSION: &str = "1.7.1";
 
 impl Chain {
-    /// Installs the packages and compiles the contracts, unless both are there and newer than what they come from.
+    /// Installs the packages, compiles the contracts and unpacks the Bitcoin node, unless they are there and newer
+    /// than what they come from.
     pub(crate) fn prepare(root: &Path) -> Result<Self> {
         let folder = folder(root);
         repo::npm_ci(&folder)?;
-        let contracts = test::target_folder(root)?.join("contracts");
+        let target = test::target_folder(root)?;
+        let contracts = target.join("contracts");
         let mut compile = Command::new("node");
         compile.arg(folder.join("compile.mjs")).arg(&contracts);
         process::run(&mut compile).context("the contracts do not compile")?;
         let anvil = anvil(&folder)?;
-        Ok(Self { anvil, contracts })
+        let bitcoind = bitcoin::node(&target)?;
+        Ok(Self {
+            anvil,
+            contracts,
+            bitcoind,
+        })
     }
 
     pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("COFFER_TEST_ANVIL", &self.anvil)
             .env("COFFER_TEST_CONTRACTS", &self.contracts)
+            .env("COFFER_TEST_BITCOIND", &self.bitcoind)
     }
 }
 

@@ -7,6 +7,8 @@
 //! seconds on a fresh machine; whatever is heavy is done by running other programs. What it starts
 //! it also stops, however it ends itself: see `process::Guarded`.
 
+mod bitcoin;
+mod brokers;
 mod chain;
 mod check;
 mod debian;
@@ -14,10 +16,12 @@ mod demo;
 mod postgres;
 mod process;
 mod promtool;
+mod rabbitmq;
 mod repo;
 mod test;
 mod testkit;
 mod tidy;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -50,6 +54,8 @@ enum Command {
     Tidy,
     /// Check the alert rules and run their unit tests
     Alerts,
+    /// Unpack the Bitcoin node of the tests, unless it is there, and print where its program is
+    BitcoinNode,
     /// Start a throw-away PostgreSQL and run a command with `COFFER_TEST_POSTGRES_URL` set
     Postgres(postgres::Options),
     /// Measure a job of `coffer` against its baselines (release build)
@@ -82,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check(options) => check::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Alerts => promtool::run(&root),
+        Command::BitcoinNode => bitcoin::run(&root),
         Command::Postgres(options) => postgres::run(&root, &options),
         Command::Bench(options) => testkit::bench(&root, &options),
         Command::Crash(options) => testkit::run(&root, Runner::Crash, &options),

@@ -4,7 +4,9 @@
 //! `COFFER_TEST_ENGINES` (`sqlite`, `postgres` or both, parted by a comma) and `COFFER_TEST_POSTGRES_URL` (the
 //! superuser's; a test creates its own database). `COFFER_TEST_BIN_DIR` holds `coffer`, `coffer-signer`
 //! and `coffer-testkit` built with failpoints, `COFFER_TEST_ANVIL` is a real Ethereum node's program,
-//! `COFFER_TEST_CONTRACTS` the folder of the compiled contracts. An engine that was asked for and is not there is a failure, and
+//! `COFFER_TEST_CONTRACTS` the folder of the compiled contracts, `COFFER_TEST_BITCOIND` a real Bitcoin node's program,
+//! `COFFER_TEST_NATS`, `COFFER_TEST_RABBITMQ` and `COFFER_TEST_KAFKA` are the servers of brokers. An engine that was asked
+//! for and is not there is a failure, and
 //! so is an ignored test: nothing is skipped in silence.
 //!
 //! All programs and tests are built with the same features in the same target folder, so that no
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
+use crate::brokers::Brokers;
 use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::process;
@@ -83,6 +86,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     repo::npm_ci(&repo::oracle(root))?;
     let chain = Chain::prepare(root)?;
+    let brokers = Brokers::prepare(root)?;
     let promtool = promtool::program()?;
     let programs = build_with_failpoints(root)?;
     eprintln!("Built in {} s.", start.elapsed().as_secs());
@@ -92,6 +96,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         programs,
         postgres_url: cluster.as_ref().map(|c| c.url.as_str()),
         chain,
+        brokers,
         promtool,
     };
     let steps = run_steps(&environment)?;
@@ -109,6 +114,7 @@ struct Environment<'a> {
     programs: PathBuf,
     postgres_url: Option<&'a str>,
     chain: Chain,
+    brokers: Brokers,
     promtool: PathBuf,
 }
 
@@ -120,6 +126,7 @@ impl Environment<'_> {
             .env("COFFER_TEST_BIN_DIR", &self.programs)
             .env("COFFER_TEST_ENGINES", self.options.engine.names());
         self.chain.tell(&mut command);
+        self.brokers.tell(&mut command);
         command
             .env_remove("COFFER_TEST_POSTGRES_URL")
             .env_remove("COFFER_API_KEY")
@@ -144,7 +151,7 @@ pub(crate) const PROGRAMS: [&str; 6] = [
     "coffer-testkit",
 ];
 
-const FEATURES: &str = "coffer/failpoints,coffer-signer/failpoints";
+const FEATURES: &str = "coffer/failpoints,coffer/kafka,coffer-signer/failpoints,coffer-testkit/kafka,coffer-brokers/kafka";
 
 /// Builds every program with its failpoints, and copies them aside: a later plain `cargo build`
 /// then cannot change what a test runs.

@@ -5,10 +5,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::brokers::Brokers;
 use crate::chain::Chain;
 use crate::postgres::Cluster;
 use crate::test::Engine;
-use crate::{process, test};
+use crate::{bitcoin, process, test};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchOptions {
@@ -66,6 +67,19 @@ enum Job {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// Events published to a real RabbitMQ and a broker of Kafka's protocol, beside their bare clients
+    Brokers {
+        #[arg(long, default_value_t = 20_000)]
+        events: u32,
+    },
+    /// A backlog of events drained to NATS by a server, with its memory, beside the bare client
+    Relay {
+        #[arg(long, default_value_t = 200_000)]
+        events: u32,
+        /// More for `coffer-testkit bench-relay`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
     /// Events delivered to a receiver on this host, beside a bare HTTP client with the same bodies
     Webhooks {
         /// A million to see that memory stays flat
@@ -75,6 +89,17 @@ enum Job {
         #[arg(long)]
         database_url: Option<String>,
         /// More for `coffer-testkit bench-webhooks`, after `--`
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
+    /// Bitcoin blocks scanned for watched scripts, beside the node that hands them out
+    Bitcoin {
+        #[arg(long, default_value_t = 10_000)]
+        blocks: u32,
+        /// Watched scripts
+        #[arg(long, default_value_t = 10_000_000)]
+        addresses: u32,
+        /// More for `coffer-testkit bench-bitcoin`, after `--`
         #[arg(last = true)]
         more: Vec<String>,
     },
@@ -142,7 +167,7 @@ pub(crate) fn simulate(root: &Path, options: &SimulateOptions) -> Result<()> {
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
     // What needs no installation is an example of its room.
     let mut command = match &options.job {
-        Job::Derive { .. } | Job::Solana => Command::new("cargo"),
+        Job::Derive { .. } | Job::Solana | Job::Brokers { .. } => Command::new("cargo"),
         _ => released_testkit(root)?,
     };
     command.current_dir(root);
@@ -153,6 +178,24 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             process::run(command.args(example).args(of))
         }
         Job::Solana => process::run(command.args(example).args(["solana", "-p", "coffer-keys"])),
+        Job::Brokers { events } => {
+            let of = [
+                "publish_rate",
+                "-p",
+                "coffer-brokers",
+                "--features",
+                "kafka",
+                "--",
+            ];
+            let brokers = Brokers::prepare(root)?;
+            for broker in ["rabbitmq", "kafka"] {
+                let mut cargo = Command::new("cargo");
+                cargo.current_dir(root).args(example).args(of);
+                cargo.args([broker, &events.to_string()]);
+                process::run(brokers.tell(&mut cargo))?;
+            }
+            Ok(())
+        }
         Job::Batch {
             rows,
             chains,
@@ -198,6 +241,11 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             }
             process::run(command.args(more))
         }
+        Job::Relay { events, more } => {
+            Brokers::prepare(root)?.tell(&mut command);
+            command.args(["bench-relay", "--events", &events.to_string()]);
+            process::run(command.args(more))
+        }
         Job::Webhooks {
             events,
             database_url,
@@ -207,6 +255,18 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             if let Some(url) = database_url {
                 command.args(["--database-url", url]);
             }
+            process::run(command.args(more))
+        }
+        Job::Bitcoin {
+            blocks,
+            addresses,
+            more,
+        } => {
+            let node = bitcoin::node(&test::target_folder(root)?)?;
+            command
+                .args(["bench-bitcoin", "--blocks", &blocks.to_string()])
+                .args(["--addresses", &addresses.to_string()])
+                .env("COFFER_TEST_BITCOIND", node);
             process::run(command.args(more))
         }
         Job::Watched { addresses, more } => {

@@ -113,6 +113,8 @@ ids! {
     LedgerTransactionId = "ltx",
     ReconciliationId = "rec",
     RescanId = "rsc",
+    /// Computed from source, subject and body, so that a message parked twice is one.
+    ParkedMessageId = "prk",
     WebhookId = "whk",
     /// Computed from webhook and number.
     DeliveryId = "dlv",

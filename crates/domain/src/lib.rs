@@ -16,6 +16,7 @@ pub mod id;
 pub mod ledger;
 pub mod movement;
 pub mod network;
+pub mod output;
 pub mod reconciliation;
 pub mod sync;
 pub mod time;

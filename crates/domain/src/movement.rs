@@ -8,6 +8,7 @@ use ruint::aliases::U256;
 use crate::address::AddressPayload;
 use crate::block::{BlockHash, BlockRef, TransactionHash};
 use crate::id::AssetId;
+use crate::output::Spend;
 use crate::vault::UnknownName;
 
 /// Which movement inside its transaction. The number is counted within the transaction, because a log's
@@ -20,6 +21,9 @@ pub enum Part {
     Call(u32),
     /// The nth output of a Bitcoin-like transaction.
     Output(u32),
+    /// The nth output of the transaction that pays a block's maker. The chain lets nobody spend it before its block
+    /// has [`COINBASE_MATURITY`] blocks above it, so it is not credited earlier either.
+    Coinbase(u32),
     /// A block reward or a withdrawal of the consensus layer (EIP-4895), by its index in the block. The
     /// transaction hash is then the block's.
     Reward(u32),
@@ -28,12 +32,36 @@ pub enum Part {
     Difference(u32),
 }
 
+/// Blocks above the one that made it that a coinbase's output needs before a next block may spend it.
+pub const COINBASE_MATURITY: u64 = 100;
+
+impl Part {
+    /// Confirmations without which the chain does not let the value be spent.
+    #[must_use]
+    pub fn confirmations_min(self) -> u64 {
+        match self {
+            Self::Coinbase(_) => COINBASE_MATURITY,
+            _ => 1,
+        }
+    }
+
+    /// The number of the output that it is, where it is one.
+    #[must_use]
+    pub fn output(self) -> Option<u32> {
+        match self {
+            Self::Output(number) | Self::Coinbase(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, number) = match self {
             Self::Log(number) => ("log", number),
             Self::Call(number) => ("call", number),
             Self::Output(number) => ("output", number),
+            Self::Coinbase(number) => ("coinbase", number),
             Self::Reward(number) => ("reward", number),
             Self::Difference(number) => ("difference", number),
         };
@@ -48,7 +76,7 @@ impl FromStr for Part {
         let refused = || UnknownName {
             what: "part of a transaction",
             text: text.chars().take(64).collect(),
-            expected: "log:N, call:N, output:N, reward:N or difference:N",
+            expected: "log:N, call:N, output:N, coinbase:N, reward:N or difference:N",
         };
         let (name, number) = text.split_once(':').ok_or_else(refused)?;
         let number = number.parse().map_err(|_| refused())?;
@@ -56,6 +84,7 @@ impl FromStr for Part {
             "log" => Ok(Self::Log(number)),
             "call" => Ok(Self::Call(number)),
             "output" => Ok(Self::Output(number)),
+            "coinbase" => Ok(Self::Coinbase(number)),
             "reward" => Ok(Self::Reward(number)),
             "difference" => Ok(Self::Difference(number)),
             _ => Err(refused()),
@@ -101,6 +130,8 @@ pub struct ObservedBlock {
     pub root: [u8; 32],
     /// In the order in which the chain executed them.
     pub movements: Vec<Movement>,
+    /// Every output that the block spends, whoever's; empty where value has no outputs.
+    pub spends: Vec<Spend>,
 }
 
 /// Parts what an address really gained in a block among the movements that claim to have brought it: in
@@ -182,6 +213,7 @@ mod tests {
             Part::Log(3),
             Part::Call(0),
             Part::Output(7),
+            Part::Coinbase(1),
             Part::Reward(1),
             Part::Difference(u32::MAX),
         ] {

@@ -288,6 +288,15 @@ pub struct Age {
     pub finalized: Option<BlockHeight>,
 }
 
+impl Age {
+    /// What the network's setting asks for, and the chain's own rule for what may be spent at all.
+    #[must_use]
+    pub fn confirmations_of(&self, deposit: &Deposit) -> u64 {
+        let least = deposit.movement.part.confirmations_min();
+        self.confirmations.max(least)
+    }
+}
+
 /// Credits and finalizes what has grown old enough. `may_credit` is the breaker: what it refuses waits.
 pub fn mature(
     deposits: Vec<Deposit>,
@@ -298,7 +307,8 @@ pub fn mature(
 ) -> Result<Change, SyncError> {
     let mut change = Change::default();
     for mut deposit in deposits {
-        let old = deposit.block.height.confirmations_at(age.head) >= age.confirmations;
+        let needed = age.confirmations_of(&deposit);
+        let old = deposit.block.height.confirmations_at(age.head) >= needed;
         if deposit.state == DepositState::Detected && old && may_credit(&deposit) {
             let funds = funds(book, &deposit);
             let outcome = deposit.confirm(funds, now_ms)?;

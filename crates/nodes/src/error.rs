@@ -18,6 +18,14 @@ pub enum NodeError {
         height: BlockHeight,
         hash: BlockHash,
     },
+    /// k nodes have another tip than this block, and tell of their tip alone: ask again at the next one.
+    #[error(
+        "the nodes are at another block than {hash} at height {height}, and tell balances of their tip alone"
+    )]
+    Elsewhere {
+        height: BlockHeight,
+        hash: BlockHash,
+    },
     /// Every node that answered gave a block that does not verify.
     #[error("no node gave a block {hash} that verifies: {reason}")]
     Unverifiable { hash: BlockHash, reason: String },

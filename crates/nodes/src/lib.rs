@@ -7,6 +7,7 @@
 //! Deliberately not here: what a movement means (platform), storage, and any choice that a person makes.
 //! A chain family is one room beside `evm` that implements [`ChainSource`]; nothing else changes.
 
+pub mod bitcoin;
 mod error;
 pub mod evm;
 mod json_rpc;

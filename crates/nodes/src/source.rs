@@ -1,11 +1,16 @@
 //! What the platform asks of a network, whatever its family.
 
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
 use coffer_domain::address::AddressPayload;
 use coffer_domain::asset::AssetKind;
 use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
 use coffer_domain::id::AssetId;
 use coffer_domain::movement::ObservedBlock;
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
 use ruint::aliases::U256;
 
 use crate::NodeError;
@@ -74,6 +79,15 @@ pub trait ChainSource: Send + Sync {
         height: BlockHeight,
     ) -> BoxFuture<'_, Result<Option<BlockHash>, NodeError>>;
 
+    /// The hashes of heights in a row, up to the first that k nodes do not agree on, and why not. A family that can
+    /// ask for many at once does.
+    fn agreed_hashes(
+        &self,
+        heights: RangeInclusive<u64>,
+    ) -> BoxFuture<'_, (Vec<BlockRef>, Option<NodeError>)> {
+        Box::pin(one_by_one(self, heights))
+    }
+
     /// The block, verified, with what it brought to watched addresses.
     fn block<'a>(
         &'a self,
@@ -99,4 +113,34 @@ pub trait ChainSource: Send + Sync {
     fn hint(&self) -> BoxFuture<'_, ()>;
 
     fn status(&self) -> Vec<NodeStatus>;
+}
+
+/// Questions for hashes under way at once.
+const AT_ONCE: usize = 8;
+
+async fn one_by_one<S: ChainSource + ?Sized>(
+    source: &S,
+    heights: RangeInclusive<u64>,
+) -> (Vec<BlockRef>, Option<NodeError>) {
+    let mut heights = heights.map(BlockHeight);
+    let mut asked = FuturesOrdered::new();
+    let mut order = VecDeque::new();
+    let mut refs = Vec::new();
+    loop {
+        while asked.len() < AT_ONCE
+            && let Some(height) = heights.next()
+        {
+            order.push_back(height);
+            asked.push_back(source.agreed_hash(height));
+        }
+        let (Some(said), Some(height)) = (asked.next().await, order.pop_front()) else {
+            break;
+        };
+        match said {
+            Ok(Some(hash)) => refs.push(BlockRef { height, hash }),
+            Ok(None) => return (refs, None),
+            Err(error) => return (refs, Some(error)),
+        }
+    }
+    (refs, None)
 }

@@ -161,6 +161,33 @@ impl Platform {
         }))
     }
 
+    /// The caller whom a configuration names by an API key's id, since a message brings no secret; `None` when the
+    /// key is unknown, revoked or past its end.
+    pub async fn caller_of_key(&self, id: ApiKeyId) -> Result<Option<Caller>, Error> {
+        let Some(row) = reread!(self.read_key(id))? else {
+            return Ok(None);
+        };
+        if !self.is_live(&row) {
+            return Ok(None);
+        }
+        let scopes = view(&row)?.scopes;
+        Ok(Some(Caller {
+            organization: row.organization,
+            key: row.id,
+            scopes,
+        }))
+    }
+
+    /// Whose key it is, whether or not it still counts.
+    pub async fn owner_of_key(&self, id: ApiKeyId) -> Result<Option<OrganizationId>, Error> {
+        let row = reread!(self.read_key(id))?;
+        Ok(row.map(|row| row.organization))
+    }
+
+    fn is_live(&self, row: &ApiKeyRow) -> bool {
+        row.revoked_at_ms.is_none() && row.expires_at_ms.is_none_or(|end| self.now_ms() < end)
+    }
+
     async fn read_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRow>, Error> {
         let mut tx = self.0.db.read().await?;
         match rows::by_id(&mut tx, id).await? {

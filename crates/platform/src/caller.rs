@@ -53,6 +53,7 @@ scopes! {
     DepositsWrite = "deposits:write",
     LedgerRead = "ledger:read",
     EventsRead = "events:read",
+    EventsWrite = "events:write",
     WebhooksRead = "webhooks:read",
     WebhooksWrite = "webhooks:write",
     AuditRead = "audit:read",

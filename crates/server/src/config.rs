@@ -2,14 +2,20 @@
 //!
 //! Read once, at start. Nothing else in this room reads files for settings, or the environment.
 
+mod brokers;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use coffer_platform::Outbound;
 use coffer_platform::outbound::{Cidr, PortRange};
+use coffer_platform::{Outbound, SinkSettings};
 use serde::Deserialize;
+
+pub use brokers::{SenderConfig, SinkConfig, SourceConfig};
+
+use crate::sources::SourceSettings;
 
 /// Where `coffer serve` listens and its client commands connect unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -33,6 +39,12 @@ pub enum ConfigError {
         key: &'static str,
         rule: &'static str,
     },
+    #[error("the configuration file {path} is not valid: {section}: {reason}")]
+    Section {
+        path: PathBuf,
+        section: String,
+        reason: String,
+    },
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -44,10 +56,12 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     pub log: LogConfig,
     pub webhooks: WebhooksConfig,
+    pub sinks: Vec<SinkConfig>,
+    pub sources: Vec<SourceConfig>,
 }
 
 /// What this process does. `api` answers HTTP; `worker` works on batches and pools; `watcher` follows the chains;
-/// `notifier` delivers events to webhooks.
+/// `notifier` delivers events to webhooks and brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -286,7 +300,24 @@ impl Config {
                 key,
                 rule,
             })?;
+        let wrong = |(section, reason)| ConfigError::Section {
+            path: path.to_owned(),
+            section,
+            reason,
+        };
+        brokers::sinks(&config.sinks).map_err(wrong)?;
+        brokers::sources(&config.sources).map_err(wrong)?;
         Ok(config)
+    }
+
+    /// Checked when the file was read.
+    pub(crate) fn sink_settings(&self) -> Vec<SinkSettings> {
+        brokers::sinks(&self.sinks).unwrap_or_default()
+    }
+
+    /// Checked when the file was read.
+    pub(crate) fn source_settings(&self) -> Vec<SourceSettings> {
+        brokers::sources(&self.sources).unwrap_or_default()
     }
 }
 

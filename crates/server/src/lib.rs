@@ -19,6 +19,7 @@ mod metrics;
 mod openapi;
 mod problem;
 pub mod run;
+mod sources;
 
 /// What a receiver of webhooks needs to check what it receives.
 pub mod receiving {

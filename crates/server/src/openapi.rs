@@ -150,6 +150,7 @@ fn what(scope: Scope) -> &'static str {
         Scope::DepositsWrite => "release and reject held deposits",
         Scope::LedgerRead => "see ledger accounts, transactions, entries, balances and statements",
         Scope::EventsRead => "read and follow events, of every object",
+        Scope::EventsWrite => "have events published again to a message broker",
         Scope::WebhooksRead => "see webhooks and their deliveries",
         Scope::WebhooksWrite => "create, change, test and delete webhooks, and send events again",
         Scope::AuditRead => "read the audit log",

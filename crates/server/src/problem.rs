@@ -126,24 +126,35 @@ impl Problem {
         self
     }
 
-    #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
         self.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    fn view(&self) -> ProblemView<'_> {
+        ProblemView {
+            r#type: format!("https://coffer.invalid/problems/{}", self.code.name()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: self.code.name(),
+            extra: &self.extra,
+        }
+    }
+
+    /// The same members, for an answer that does not go over HTTP.
+    pub(crate) fn to_json(&self) -> Value {
+        serde_json::to_value(self.view()).expect("a problem is texts and numbers")
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let view = ProblemView {
-            r#type: format!("https://coffer.invalid/problems/{}", self.code.name()),
-            title: self.code.title(),
-            status: status.as_u16(),
-            detail: &self.detail,
-            code: self.code.name(),
-            extra: &self.extra,
-        };
-        let mut response = (status, Json(view)).into_response();
+        let mut response = (status, Json(self.view())).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

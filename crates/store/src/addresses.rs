@@ -10,6 +10,7 @@
 //! address twice within a run; beyond it, that wallets' ids, and so their vaults and indexes, are unique.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use coffer_domain::address::AddressPayload;
 use coffer_domain::id::{VaultId, WalletId};
@@ -75,8 +76,8 @@ pub(crate) async fn numbers(
     let mut numbers = VaultNumbers::new();
     for sealed in wallets {
         let vault = sealed.value.vault;
-        if !numbers.contains_key(&vault) {
-            numbers.insert(vault, vault_number(tx, vault).await?);
+        if let Entry::Vacant(place) = numbers.entry(vault) {
+            place.insert(vault_number(tx, vault).await?);
         }
     }
     Ok(numbers)

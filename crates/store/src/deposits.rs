@@ -169,20 +169,34 @@ pub async fn at_height(
     tx.fetch(sql, &params).await?.iter().map(found).collect()
 }
 
+/// The highest heights whose detected deposits are old enough.
+#[derive(Debug, Clone, Copy)]
+pub struct Detected {
+    pub others: Option<BlockHeight>,
+    /// Of rewards to a block's maker, which mature later.
+    pub coinbases: Option<BlockHeight>,
+}
+
 /// Detected ones of `assets` up to `detected`, and confirmed ones up to `confirmed`; the lowest blocks first.
 pub async fn open(
     tx: &mut Tx,
     network: NetworkId,
-    (detected, assets): (Option<BlockHeight>, &[AssetId]),
+    (detected, assets): (Detected, &[AssetId]),
     confirmed: Option<BlockHeight>,
     limit: u32,
 ) -> Result<Vec<Found>, StoreError> {
     let mut deposits = Vec::new();
     for asset in assets {
-        let Some(height) = detected else { break };
-        let condition = "state = 'detected' AND asset_id = $4";
-        let more = open_rows(tx, network, (height, limit), condition, Some(asset)).await?;
-        deposits.extend(more);
+        // Apart, so that many that wait for their maturity keep nobody from being credited.
+        for (height, condition) in [
+            (detected.others, "part NOT LIKE 'coinbase:%'"),
+            (detected.coinbases, "part LIKE 'coinbase:%'"),
+        ] {
+            let Some(height) = height else { continue };
+            let condition = format!("state = 'detected' AND asset_id = $4 AND {condition}");
+            let more = open_rows(tx, network, (height, limit), &condition, Some(asset)).await?;
+            deposits.extend(more);
+        }
     }
     if let Some(height) = confirmed {
         let condition = "state = 'confirmed'";

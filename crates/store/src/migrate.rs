@@ -28,6 +28,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_order_external_ids_and_part_chunks"),
     migration!(5, "0005_add_events"),
     migration!(6, "0006_add_webhooks"),
+    migration!(7, "0007_add_brokers"),
+    migration!(8, "0008_add_outputs"),
 ];
 
 /// Whether a migration of this program has this text, word for word.

@@ -6,6 +6,9 @@
 
 pub mod anvil;
 pub mod bench;
+pub mod bitcoind;
+pub mod broker_proof;
+mod brokers;
 pub mod chain_checker;
 pub mod chain_proof;
 pub mod chain_show;
@@ -23,6 +26,7 @@ pub mod serving;
 pub mod simulate;
 
 pub use anvil::Anvil;
+pub use brokers::BrokerServer;
 pub use database::{Engine, TestDatabase};
 pub use double_source::DoubleSource;
 pub use faults::FaultySigner;

@@ -43,6 +43,10 @@ enum Job {
     BenchWebhooks(WebhookArgs),
     /// The set of watched addresses: memory, time per question, build rate, beside a `HashSet`.
     BenchWatched(WatchedArgs),
+    /// A backlog of events drained to NATS, beside the bare client.
+    BenchRelay(RelayArgs),
+    /// Bitcoin blocks scanned for watched scripts, beside the node that hands them out.
+    BenchBitcoin(BitcoinArgs),
     /// A proxy in front of an Ethereum node that lies as told; tells what it said when asked `told`.
     LyingNode(lying_node::Args),
     /// A real Ethereum node that makes blocks when it is told to; ends when this does.
@@ -104,6 +108,18 @@ struct LedgerArgs {
 }
 
 #[derive(clap::Args)]
+struct RelayArgs {
+    #[arg(long, default_value_t = 200_000)]
+    events: u32,
+    /// A PostgreSQL server to make a database on; SQLite without it.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct BenchArgs {
     #[arg(long, default_value_t = 100_000)]
     rows: u32,
@@ -154,6 +170,18 @@ struct WebhookArgs {
 }
 
 #[derive(clap::Args)]
+struct BitcoinArgs {
+    #[arg(long, default_value_t = 10_000)]
+    blocks: u32,
+    /// Watched scripts
+    #[arg(long, default_value_t = 10_000_000)]
+    addresses: u32,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct WatchedArgs {
     #[arg(long, default_value_t = 10_000_000)]
     addresses: u32,
@@ -176,6 +204,15 @@ fn bench_watched(args: &WatchedArgs) -> Result<()> {
     Ok(())
 }
 
+async fn bench_bitcoin(args: &BitcoinArgs) -> Result<()> {
+    let options = bench::BitcoinOptions {
+        blocks: args.blocks,
+        addresses: args.addresses,
+    };
+    print_figures(bench::bitcoin(options).await?, args.json);
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -185,8 +222,10 @@ async fn main() -> ExitCode {
         Job::Simulate(args) => simulate_job::run(&args),
         Job::BenchLedger(args) => bench_ledger(args).await,
         Job::BenchApi(args) => bench_api(cli.bin_dir, args).await,
+        Job::BenchRelay(args) => bench_relay(cli.bin_dir, args).await,
         Job::BenchWebhooks(args) => bench_webhooks(cli.bin_dir, args).await,
         Job::BenchWatched(args) => bench_watched(&args),
+        Job::BenchBitcoin(args) => bench_bitcoin(&args).await,
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
@@ -318,6 +357,16 @@ async fn bench_api(bin_dir: Option<PathBuf>, args: ApiArgs) -> Result<()> {
         server_url: args.database_url,
     };
     print_figures(bench::api(&options).await?, args.json);
+    Ok(())
+}
+
+async fn bench_relay(bin_dir: Option<PathBuf>, args: RelayArgs) -> Result<()> {
+    let options = bench::RelayOptions {
+        programs: programs(bin_dir)?,
+        events: args.events,
+        server_url: args.database_url,
+    };
+    print_figures(bench::relay(&options).await?, args.json);
     Ok(())
 }
 

@@ -270,3 +270,53 @@ fn solana_programs() {
         "06ddf6e1d765a193d9cbe146ceeb79ac1cb485ed5f5b37913a8cf5857eff00a9",
     );
 }
+
+#[derive(Deserialize)]
+struct TaprootVectors {
+    script_pubkeys: Vec<Taproot>,
+}
+
+#[derive(Deserialize)]
+struct Taproot {
+    output_key: String,
+    script_pubkey: String,
+    address: String,
+}
+
+/// BIP-341: an output key, the script that pays it, and its address.
+#[test]
+fn taproot_scripts_and_addresses_are_those_of_bip_341() {
+    let vectors: TaprootVectors =
+        serde_json::from_str(include_str!("../vectors/bip-0341.json")).expect("vectors");
+    assert_eq!(vectors.script_pubkeys.len(), 7);
+    for vector in vectors.script_pubkeys {
+        let script = hex::decode(&vector.script_pubkey).expect("hexadecimal");
+        let payload = coffer_chains::bitcoin::script::payload(&script).expect("taproot");
+        assert_eq!(payload.kind(), AddressKind::BitcoinP2tr);
+        assert_eq!(hex::encode(payload.bytes()), vector.output_key);
+        assert_eq!(encode(&payload, BitcoinNetwork::Mainnet), vector.address);
+        assert_eq!(
+            parse(&vector.address).map(|parsed| parsed.payload),
+            Ok(payload)
+        );
+    }
+}
+
+/// BIP-173 and BIP-350: every valid address of a kind that is ours pays its script.
+#[test]
+fn scripts_are_those_of_the_address_vectors() {
+    let mut ours = 0;
+    for vector in bip173()
+        .valid_addresses
+        .iter()
+        .chain(&bip350().valid_addresses)
+    {
+        let script = hex::decode(&vector.script_pubkey).expect("hexadecimal");
+        let payload = coffer_chains::bitcoin::script::payload(&script);
+        if let Ok(parsed) = parse(&vector.address) {
+            assert_eq!(Some(parsed.payload), payload, "{}", vector.address);
+            ours += 1;
+        }
+    }
+    assert!(ours >= 3, "{ours}");
+}

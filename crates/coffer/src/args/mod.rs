@@ -1,6 +1,7 @@
 //! The command line: names and forms of every command, nothing of what they do.
 
 mod batch;
+mod broker;
 mod deposit;
 mod events;
 mod ledger;
@@ -21,6 +22,7 @@ use reqwest::Url;
 pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
+pub(crate) use self::broker::{SinkCommand, SourceCommand};
 pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
 pub(crate) use self::events::{EventFilterArgs, EventsCommand, ReplayArgs, TailArgs};
 pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
@@ -115,6 +117,12 @@ pub(crate) enum Command {
     /// The double-entry ledger: accounts, entries, balances at any moment, and its proof.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Message brokers that events go to.
+    #[command(subcommand)]
+    Sink(SinkCommand),
+    /// Message brokers that work comes from.
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// What other systems are told: follow it, or print what was.
     #[command(subcommand)]
     Events(EventsCommand),

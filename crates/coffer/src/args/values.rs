@@ -67,6 +67,10 @@ pub(crate) fn reconciliation_id(text: &str) -> Result<String, String> {
     id("rec", text)
 }
 
+pub(crate) fn parked_message_id(text: &str) -> Result<String, String> {
+    id("prk", text)
+}
+
 pub(crate) fn webhook_id(text: &str) -> Result<String, String> {
     id("whk", text)
 }

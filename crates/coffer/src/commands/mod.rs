@@ -17,6 +17,8 @@ mod network;
 mod pages;
 mod pool;
 mod reconcile;
+mod sink;
+mod source;
 mod vault;
 mod wallet;
 mod webhook;
@@ -112,6 +114,8 @@ impl Session {
             Command::Deposit(command) => deposit::run(self, command).await,
             Command::Reconcile(command) => reconcile::run(self, command).await,
             Command::Ledger(command) => ledger::run(self, command).await,
+            Command::Sink(command) => sink::run(self, command).await,
+            Command::Source(command) => source::run(self, command).await,
             Command::Events(command) => events::run(self, command).await,
             Command::Webhook(command) => webhook::run(self, command).await,
             Command::Audit(command) => audit::run(self, command).await,

@@ -8,6 +8,7 @@
 //! The affine formula does not hold where two points share x (a doubling or a cancellation). Such a lane is
 //! taken out and computed by `k256`'s complete formulas, from its start. Variable-time throughout.
 
+mod addends;
 #[cfg(test)]
 pub(crate) mod fault;
 mod lanes;

@@ -32,7 +32,7 @@ const fn multiple_of_p(n: u64) -> [u64; LIMBS] {
     let mut words = [0; LIMBS];
     let mut i = 0;
     while i < LIMBS {
-        words[i] = n * limbs[i] | (n * limbs[i + 5]) << 32;
+        words[i] = (n * limbs[i]) | ((n * limbs[i + 5]) << 32);
         i += 1;
     }
     words
@@ -55,9 +55,11 @@ impl Avx2 {
 }
 
 fn narrow(limbs: &Limbs) -> [u64; LIMBS] {
-    let limb =
-        |i: usize| (limbs[i / 2] >> (26 * (i % 2))) & if i % 2 == 0 { LOW } else { u64::MAX };
-    std::array::from_fn(|i| limb(i) | limb(i + 5) << 32)
+    let limb = |i: usize| match i % 2 {
+        0 => limbs[i / 2] & LOW,
+        _ => limbs[i / 2] >> 26,
+    };
+    std::array::from_fn(|i| limb(i) | (limb(i + 5) << 32))
 }
 
 fn widened(words: [u64; LIMBS]) -> Limbs {
@@ -254,15 +256,29 @@ fn apart(element: Avx2) -> Apart {
     })
 }
 
+/// Repeats a body for each literal: a loop over products stays one, and then they are looked up in memory.
+macro_rules! for_each {
+    ($step:ident in [$($literal:literal)*] $body:block) => {
+        $({
+            const $step: usize = $literal;
+            $body
+        })*
+    };
+    ($step:ident in 0..10 $body:block) => {
+        for_each!($step in [0 1 2 3 4 5 6 7 8 9] $body)
+    };
+}
+
 /// The products of weight `K`.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn column<const K: usize>(a: &Apart, b: &Apart) -> __m256i {
-    let first = K.saturating_sub(9);
-    let mut sum = _mm256_mul_epu32(a[first], b[K - first]);
-    for i in first + 1..=K - first {
-        sum = _mm256_add_epi64(sum, _mm256_mul_epu32(a[i], b[K - i]));
-    }
+    let mut sum = _mm256_setzero_si256();
+    for_each!(I in 0..10 {
+        if let 0..10 = K.wrapping_sub(I) {
+            sum = _mm256_add_epi64(sum, _mm256_mul_epu32(a[I], b[K - I]));
+        }
+    });
     sum
 }
 
@@ -270,15 +286,14 @@ fn column<const K: usize>(a: &Apart, b: &Apart) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn square_column<const K: usize>(a: &Apart, twice: &Apart) -> __m256i {
-    let first = K.saturating_sub(9);
-    let mut sum = if K % 2 == 0 {
-        _mm256_mul_epu32(a[K / 2], a[K / 2])
-    } else {
-        _mm256_mul_epu32(twice[first], a[K - first])
-    };
-    for i in first + K % 2..K.div_ceil(2) {
-        sum = _mm256_add_epi64(sum, _mm256_mul_epu32(twice[i], a[K - i]));
-    }
+    let mut sum = _mm256_setzero_si256();
+    for_each!(I in 0..10 {
+        if 2 * I < K && K - I < 10 {
+            sum = _mm256_add_epi64(sum, _mm256_mul_epu32(twice[I], a[K - I]));
+        } else if 2 * I == K {
+            sum = _mm256_add_epi64(sum, _mm256_mul_epu32(a[I], a[I]));
+        }
+    });
     sum
 }
 
@@ -290,7 +305,7 @@ macro_rules! folded {
         let mut high = [_mm256_setzero_si256(); 10];
         let ninth = $column::<9>($a, $b);
         let mut carry = _mm256_srli_epi64::<26>(ninth);
-        folded!(K in [10 11 12 13 14 15 16 17 18] {
+        for_each!(K in [10 11 12 13 14 15 16 17 18] {
             carry = _mm256_add_epi64(carry, $column::<K>($a, $b));
             high[K - 10] = _mm256_and_si256(carry, low);
             carry = _mm256_srli_epi64::<26>(carry);
@@ -305,7 +320,7 @@ macro_rules! folded {
         let sum = _mm256_add_epi64(sum, twice_folded);
         limbs[0] = _mm256_and_si256(sum, low);
         carry = _mm256_add_epi64(_mm256_srli_epi64::<26>(sum), _mm256_slli_epi64::<20>(high[9]));
-        folded!(K in [1 2 3 4 5 6 7 8] {
+        for_each!(K in [1 2 3 4 5 6 7 8] {
             let sum = _mm256_add_epi64($column::<K>($a, $b), _mm256_mul_epu32(high[K], fold));
             carry = _mm256_add_epi64(carry, _mm256_slli_epi64::<10>(high[K - 1]));
             let sum = _mm256_add_epi64(sum, carry);
@@ -318,12 +333,6 @@ macro_rules! folded {
         limbs[9] = _mm256_and_si256(sum, constant(TOP));
         with_top(limbs, _mm256_srli_epi64::<22>(sum))
     }};
-    ($step:ident in [$($literal:literal)*] $body:block) => {
-        $({
-            const $step: usize = $literal;
-            $body
-        })*
-    };
 }
 
 /// `top`, below 2¹⁵, has the weight 2²⁵⁶.

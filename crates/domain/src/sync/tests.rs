@@ -42,6 +42,7 @@ fn block(height: u64, movements: Vec<Movement>) -> ObservedBlock {
         logs: 0,
         root: [0; 32],
         movements,
+        spends: Vec::new(),
     }
 }
 

@@ -30,16 +30,20 @@ impl EvmSource {
         if addresses.is_empty() {
             return Ok(Vec::new());
         }
-        self.connected().await?;
+        self.chain.connected().await?;
         let question = |node: Arc<Node>| -> BoxFuture<'_, Result<Vec<U256>, RpcError>> {
             Box::pin(async move {
-                self.ready(&node).await?;
+                self.chain.ready(&node).await?;
                 node_balances(&node, at, token, addresses).await
             })
         };
-        let quorum = self.panel.quorum;
+        let quorum = self.chain.panel.quorum;
         let enough = |said: &[Said<Vec<U256>>]| agreed_each(quorum, said, addresses.len()).is_ok();
-        let said = self.panel.ask(&question, Rest::Dropped, &enough).await;
+        let said = self
+            .chain
+            .panel
+            .ask(&question, Rest::Dropped, &enough)
+            .await;
         let split = match agreed_each(quorum, &said, addresses.len()) {
             Ok(balances) => return Ok(balances),
             Err(split) => split,
@@ -52,7 +56,10 @@ impl EvmSource {
         }
         let what = format!("the balance of {} at block {at}", addresses[split.position]);
         let show = |balances: &Vec<U256>| balances[split.position].to_string();
-        Err(self.panel.no_quorum(&what, split.agreeing, &said, &show))
+        Err(self
+            .chain
+            .panel
+            .no_quorum(&what, split.agreeing, &said, &show))
     }
 }
 

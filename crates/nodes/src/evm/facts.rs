@@ -23,19 +23,19 @@ impl EvmSource {
         let hash = hash.ok_or_else(|| NodeError::NoQuorum {
             what: format!("the block at height {height}"),
             agreeing: 0,
-            quorum: self.panel.quorum,
+            quorum: self.chain.panel.quorum,
             details: "it is gone again".to_owned(),
         })?;
         let at = BlockRef { height, hash };
         let question = |node: Arc<Node>| -> BoxFuture<'_, Result<Facts, RpcError>> {
             Box::pin(async move {
-                self.ready(&node).await?;
+                self.chain.ready(&node).await?;
                 node_facts(&node, at, contract).await
             })
         };
         let what = format!("the token {contract}");
         let show = |facts: &Facts| format!("{facts:?}");
-        let (decimals, symbol) = self.panel.agree(&what, &question, &show).await?;
+        let (decimals, symbol) = self.chain.panel.agree(&what, &question, &show).await?;
         let decimals = decimals.ok_or_else(|| {
             NodeError::Configuration(format!("{contract} is no token: it has no decimals"))
         })?;

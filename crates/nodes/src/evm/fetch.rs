@@ -12,32 +12,14 @@ use serde_json::value::RawValue;
 
 use super::EvmSource;
 use crate::NodeError;
-use crate::json_rpc::{Call, Node, RpcError};
-use crate::quorum::Said;
-
-/// Why one node did not give it.
-enum Refusal {
-    Gone,
-    Failed(RpcError),
-    Unbelievable(String),
-}
-
-impl From<RpcError> for Refusal {
-    fn from(error: RpcError) -> Self {
-        if error.is_gone() {
-            return Self::Gone;
-        }
-        Self::Failed(error)
-    }
-}
+use crate::json_rpc::{Call, Node};
+use crate::quorum::Refusal;
 
 impl From<EvmError> for Refusal {
     fn from(error: EvmError) -> Self {
         Self::Unbelievable(error.to_string())
     }
 }
-
-type Attempt<'a, T> = dyn Fn(Arc<Node>) -> BoxFuture<'a, Result<T, Refusal>> + Sync + 'a;
 
 impl EvmSource {
     pub(super) async fn verified_block(&self, at: BlockRef) -> Result<Block, NodeError> {
@@ -48,7 +30,7 @@ impl EvmSource {
                 Ok(block::read(present(&answer)?, at)?)
             })
         };
-        self.first_verified(at, "the block", &attempt).await
+        self.chain.first_verified(at, "the block", &attempt).await
     }
 
     pub(super) async fn verified_receipts(&self, block: &Block) -> Result<Vec<Receipt>, NodeError> {
@@ -66,59 +48,9 @@ impl EvmSource {
                 Ok(receipt::read(present(&answer)?, root, count)?)
             })
         };
-        self.first_verified(block.block, "the receipts", &attempt)
+        self.chain
+            .first_verified(block.block, "the receipts", &attempt)
             .await
-    }
-
-    /// The first that verifies, the healthiest node first.
-    async fn first_verified<'a, T>(
-        &'a self,
-        at: BlockRef,
-        what: &str,
-        attempt: &Attempt<'a, T>,
-    ) -> Result<T, NodeError> {
-        let mut nodes = self.panel.nodes.clone();
-        nodes.sort_by(|a, b| b.health().total_cmp(&a.health()));
-        let mut gone = 0;
-        let mut unbelievable = None;
-        let mut said: Vec<Said<()>> = Vec::new();
-        for node in nodes {
-            let number = node.place.number;
-            let answer = match self.ready(&node).await {
-                Ok(()) => attempt(Arc::clone(&node)).await,
-                Err(error) => Err(Refusal::Failed(error)),
-            };
-            let error = match answer {
-                Ok(found) => return Ok(found),
-                Err(Refusal::Gone) => {
-                    gone += 1;
-                    RpcError::Unbelievable("it does not have the block".to_owned())
-                }
-                Err(Refusal::Failed(error)) => error,
-                Err(Refusal::Unbelievable(reason)) => {
-                    let error = RpcError::Unbelievable(reason.clone());
-                    node.blame(&error);
-                    unbelievable = Some(reason);
-                    error
-                }
-            };
-            let answer = Err(error);
-            said.push(Said { number, answer });
-        }
-        match unbelievable {
-            Some(reason) if gone < self.panel.quorum => Err(NodeError::Unverifiable {
-                hash: at.hash,
-                reason,
-            }),
-            _ if gone > 0 => Err(NodeError::BlockGone {
-                height: at.height,
-                hash: at.hash,
-            }),
-            _ => {
-                let what = format!("{what} {at}");
-                Err(self.panel.no_quorum(&what, 0, &said, &|()| String::new()))
-            }
-        }
     }
 }
 

@@ -13,14 +13,8 @@ use serde_json::json;
 use super::EvmSource;
 use super::connect::check_chain_id;
 use crate::json_rpc::{Call, Node, RpcError, decode};
-use crate::quorum::{Rest, Said, reached};
+use crate::quorum::Claim;
 use crate::{Heads, NodeError};
-
-#[derive(Clone, Copy)]
-struct Claim {
-    head: BlockHeight,
-    finalized: Option<BlockHeight>,
-}
 
 #[derive(Deserialize)]
 struct Numbered {
@@ -34,44 +28,14 @@ struct Named {
 
 impl EvmSource {
     pub(super) async fn ask_heads(&self) -> Result<Heads, NodeError> {
-        self.connected().await?;
         let question = |node: Arc<Node>| -> BoxFuture<'_, Result<Claim, RpcError>> {
             Box::pin(async move { self.claim(&node).await })
         };
-        let quorum = self.panel.quorum;
-        let enough = |said: &[Said<Claim>]| claims(said).len() >= quorum;
-        let said = self.panel.ask(&question, Rest::WaitedFor, &enough).await;
-        let claims = claims(&said);
-        let heads: Vec<BlockHeight> = claims.iter().map(|claim| claim.head).collect();
-        let finalized: Vec<BlockHeight> =
-            claims.iter().filter_map(|claim| claim.finalized).collect();
-        let (Some(agreed), Some(highest)) = (reached(quorum, &heads), heads.iter().max()) else {
-            return Err(self.no_head(&said, claims.len()));
-        };
-        Ok(Heads {
-            agreed,
-            highest: *highest,
-            finalized: reached(quorum, &finalized),
-        })
-    }
-
-    fn no_head(&self, said: &[Said<Claim>], answers: usize) -> NodeError {
-        let error = self
-            .panel
-            .no_quorum("how high the chain is", answers, said, &|claim| {
-                claim.head.to_string()
-            });
-        let wrong = |said: &Said<Claim>| matches!(said.answer, Err(RpcError::WrongChain(_)));
-        let off_chain = said.iter().filter(|said| wrong(said)).count();
-        // Even if all others came back, there would be too few.
-        if self.panel.nodes.len() - off_chain < self.panel.quorum {
-            return NodeError::WrongChain(error.to_string());
-        }
-        error
+        self.chain.heads(&question).await
     }
 
     async fn claim(&self, node: &Node) -> Result<Claim, RpcError> {
-        self.ready(node).await?;
+        self.chain.ready(node).await?;
         let mut calls = vec![
             Call::new("eth_chainId", json!([])),
             Call::new("eth_blockNumber", json!([])),
@@ -107,16 +71,10 @@ impl EvmSource {
         &self,
         height: BlockHeight,
     ) -> Result<Option<BlockHash>, NodeError> {
-        self.connected().await?;
         let question = |node: Arc<Node>| -> BoxFuture<'_, Result<Option<BlockHash>, RpcError>> {
             Box::pin(async move { self.hash_at(&node, height).await })
         };
-        let show = |hash: &Option<BlockHash>| match hash {
-            Some(hash) => hash.to_string(),
-            None => "no such block".to_owned(),
-        };
-        let what = format!("the block at height {height}");
-        self.panel.agree(&what, &question, &show).await
+        self.chain.hash_at(height, &question).await
     }
 
     /// The hash that the header's fields give, and that the node must state as well.
@@ -125,7 +83,7 @@ impl EvmSource {
         node: &Node,
         height: BlockHeight,
     ) -> Result<Option<BlockHash>, RpcError> {
-        self.ready(node).await?;
+        self.chain.ready(node).await?;
         let params = json!([format!("{:#x}", height.0), false]);
         let answer = node.call("eth_getBlockByNumber", params).await;
         let answer = match answer {
@@ -153,9 +111,4 @@ impl EvmSource {
             error
         })
     }
-}
-
-fn claims(said: &[Said<Claim>]) -> Vec<Claim> {
-    let good = said.iter().filter_map(|said| said.answer.as_ref().ok());
-    good.copied().collect()
 }

@@ -21,8 +21,6 @@ mod observe;
 mod token;
 mod traces;
 
-use std::sync::{Arc, OnceLock};
-
 use alloy_primitives::Address;
 use coffer_chains::evm::address_of;
 use coffer_domain::address::AddressPayload;
@@ -34,18 +32,17 @@ use coffer_domain::network::{Finality, Network};
 use futures_util::future::BoxFuture;
 use ruint::aliases::U256;
 
-use crate::json_rpc::{Limits, Node, Place, Random};
-use crate::quorum::Panel;
+use crate::json_rpc::{Limits, Random};
+use crate::quorum::Chain;
 use crate::{ChainSource, Heads, NodeError, NodeStatus, Scope, TokenFacts};
 
+use self::connect::ById;
 use self::hint::Hints;
 
 /// A network's nodes.
 pub struct EvmSource {
-    panel: Panel,
+    chain: Chain,
     chain_id: u64,
-    /// Configured, or learned from k nodes at the first connect.
-    genesis: OnceLock<BlockHash>,
     finality: Finality,
     hints: Hints,
 }
@@ -53,43 +50,22 @@ pub struct EvmSource {
 impl EvmSource {
     /// Asks nobody yet. The nodes' URLs must have their secrets filled in.
     pub fn open(network: &Network, limits: Limits, random: Random) -> Result<Self, NodeError> {
-        let settings = &network.settings;
-        settings
-            .check()
-            .map_err(|error| NodeError::Configuration(error.to_string()))?;
         let chain_id = match network.chain.family() {
             Some(ChainFamily::Evm) => network.chain.reference().parse().ok(),
-            None => None,
+            _ => None,
         };
-        let chain_id = chain_id.ok_or_else(|| {
+        let chain_id: u64 = chain_id.ok_or_else(|| {
             NodeError::Configuration(format!("{} is not an EVM chain", network.chain))
         })?;
-        let mut nodes = Vec::with_capacity(settings.nodes.len());
-        for (number, node) in (1..).zip(&settings.nodes) {
-            let place = Place {
-                network: network.chain.to_string(),
-                number,
-            };
-            let node = Node::open(place, &node.rpc, limits, Arc::clone(&random))?;
-            nodes.push(Arc::new(node));
-        }
-        let genesis = OnceLock::new();
-        if let Some(hash) = settings.genesis {
-            genesis.get_or_init(|| hash);
-        }
+        let chain = Chain::open(network, limits, &random, Box::new(ById(chain_id)))?;
+        let settings = &network.settings;
         let websockets = settings
             .nodes
             .iter()
             .filter_map(|node| node.websocket.clone());
         Ok(Self {
-            panel: Panel {
-                network: network.chain.to_string(),
-                nodes,
-                quorum: settings.quorum as usize,
-                limits,
-            },
+            chain,
             chain_id,
-            genesis,
             finality: settings.finality,
             hints: Hints::new(websockets.collect(), random),
         })
@@ -98,7 +74,7 @@ impl EvmSource {
 
 impl ChainSource for EvmSource {
     fn connect(&self) -> BoxFuture<'_, Result<BlockHash, NodeError>> {
-        Box::pin(self.ground_all())
+        Box::pin(self.chain.ground_all())
     }
 
     fn heads(&self) -> BoxFuture<'_, Result<Heads, NodeError>> {
@@ -151,7 +127,12 @@ impl ChainSource for EvmSource {
     }
 
     fn status(&self) -> Vec<NodeStatus> {
-        self.panel.nodes.iter().map(|node| node.status()).collect()
+        self.chain
+            .panel
+            .nodes
+            .iter()
+            .map(|node| node.status())
+            .collect()
     }
 }
 

@@ -59,7 +59,7 @@ impl EvmSource {
         at: BlockRef,
         scope: &Scope<'_>,
     ) -> Result<ObservedBlock, NodeError> {
-        self.connected().await?;
+        self.chain.connected().await?;
         let block = self.verified_block(at).await?;
         let receipts = self.verified_receipts(&block).await?;
         let mut seen = Seen {
@@ -91,6 +91,7 @@ impl EvmSource {
             logs: counted(logs.sum()),
             root: seen.block.header.receipts_root.0,
             movements: placed.into_iter().map(|placed| placed.movement).collect(),
+            spends: Vec::new(),
         })
     }
 }

@@ -46,7 +46,7 @@ impl EvmSource {
         }
         let question = |node: Arc<Node>| -> BoxFuture<'_, Result<Tale, RpcError>> {
             Box::pin(async move {
-                self.ready(&node).await?;
+                self.chain.ready(&node).await?;
                 let tale = tell(&node, seen).await;
                 if let Err(error @ RpcError::Unbelievable(_)) = &tale {
                     node.blame(error);
@@ -54,9 +54,13 @@ impl EvmSource {
                 tale
             })
         };
-        let quorum = self.panel.quorum;
+        let quorum = self.chain.panel.quorum;
         let enough = |said: &[Said<Tale>]| self.are_enough(said);
-        let said = self.panel.ask(&question, Rest::WaitedFor, &enough).await;
+        let said = self
+            .chain
+            .panel
+            .ask(&question, Rest::WaitedFor, &enough)
+            .await;
         if !self.are_enough(&said) {
             let gone = |said: &&Said<Tale>| said.answer.as_ref().is_err_and(RpcError::is_gone);
             if said.iter().filter(gone).count() >= quorum {
@@ -71,7 +75,7 @@ impl EvmSource {
                 Tale::Unsupported => "offers none".to_owned(),
             };
             let tellers = tellers(&said);
-            return Err(self.panel.no_quorum(&what, tellers, &said, &show));
+            return Err(self.chain.panel.no_quorum(&what, tellers, &said, &show));
         }
         let told = said.into_iter().filter_map(|said| match said.answer {
             Ok(Tale::Calls(calls)) => Some(calls),
@@ -83,15 +87,20 @@ impl EvmSource {
 
     /// A node that offers traces, or may, is waited for as far as k want it: one teller alone could leave things out.
     fn are_enough(&self, said: &[Said<Tale>]) -> bool {
-        let nodes = self.panel.nodes.iter().map(|node| node.offers_traces());
+        let nodes = self
+            .chain
+            .panel
+            .nodes
+            .iter()
+            .map(|node| node.offers_traces());
         let states: Vec<Option<bool>> = nodes.collect();
         let tellers = tellers(said);
         if tellers == 0 && !states.contains(&Some(true)) {
             let unsupported = |said: &&Said<Tale>| matches!(said.answer, Ok(Tale::Unsupported));
-            return said.iter().filter(unsupported).count() >= self.panel.quorum;
+            return said.iter().filter(unsupported).count() >= self.chain.panel.quorum;
         }
         let possible = states.iter().filter(|state| **state != Some(false)).count();
-        tellers >= possible.min(self.panel.quorum)
+        tellers >= possible.min(self.chain.panel.quorum)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! k never falls, whatever is down. A node counts once for one question.
 
+mod chain;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::NodeError;
 use crate::json_rpc::{Limits, Node, RpcError};
+
+pub(crate) use chain::{Chain, Claim, Introduce, Refusal, other_genesis};
 
 /// The answer that at least `quorum` gave. With a quorum of more than half there is at most one.
 #[must_use]

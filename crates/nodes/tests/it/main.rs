@@ -1,7 +1,8 @@
-//! Against a real node (anvil), alone and behind nodes that lie.
+//! Against real nodes, alone and behind nodes that lie.
 
 mod agreement;
 mod bench;
+mod bitcoin;
 mod deposits;
 mod lies;
 mod transport;

@@ -17,6 +17,7 @@ use crate::{Answer, Caller, Error, Once, Platform};
 
 const OPERATION: &str = "assets.add";
 const SYMBOL_CHARS_MAX: usize = 32;
+const BITCOIN_DECIMALS: u8 = 8;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAsset {
@@ -160,6 +161,7 @@ fn check(network: &Network, new: &NewAsset) -> Result<AssetKind, Error> {
         .ok_or_else(|| Error::validation("name", "the chain's family is not served"))?;
     match family {
         ChainFamily::Evm => evm_kind(&new.name),
+        ChainFamily::Bitcoin(_) => bitcoin_kind(new),
     }
 }
 
@@ -185,6 +187,19 @@ fn evm_kind(name: &AssetName) -> Result<AssetKind, Error> {
         "erc20" => refuse("erc20 is followed by the contract's address, 0x…".to_owned()),
         other => refuse(format!("{other:?} is not served; use slip44 or erc20")),
     }
+}
+
+/// One name on every network, so that the one coin is not listed twice.
+fn bitcoin_kind(new: &NewAsset) -> Result<AssetKind, Error> {
+    let name = (new.name.namespace.as_str(), new.name.reference.as_str());
+    if name != ("slip44", "0") {
+        return Err(Error::validation("name", "Bitcoin has one asset, slip44:0"));
+    }
+    if new.decimals != BITCOIN_DECIMALS {
+        let text = format!("a bitcoin has {BITCOIN_DECIMALS} decimals");
+        return Err(Error::validation("decimals", text));
+    }
+    Ok(AssetKind::Native)
 }
 
 pub(super) fn check_symbol(symbol: &str) -> Result<(), Error> {

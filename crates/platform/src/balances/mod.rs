@@ -14,7 +14,6 @@ use coffer_domain::ledger::{AccountKey, AccountKind, Balance, Side};
 use coffer_store::snapshots::{self, Snapshot};
 use ruint::aliases::U256;
 
-use crate::reconciliation::kind_of;
 use crate::transaction::reread;
 use crate::{AssetFilter, Caller, Error, Platform};
 
@@ -52,7 +51,15 @@ impl Platform {
         let known = self.wallet(caller, wallet).await?;
         let kinds: Vec<AddressKind> = known.kinds().iter().collect();
         let mut assets = self.assets(caller, AssetFilter::default()).await?;
-        assets.retain(|asset| kind_of(&asset.name.chain).is_some_and(|kind| kinds.contains(&kind)));
+        assets.retain(|asset| {
+            let family = asset.name.chain.family();
+            family.is_some_and(|family| {
+                family
+                    .address_kinds()
+                    .iter()
+                    .any(|kind| kinds.contains(&kind))
+            })
+        });
         reread!(self.try_balances(caller, wallet, &assets))
     }
 

@@ -23,6 +23,15 @@ pub(crate) struct Candidate<'a> {
     pub chunks: u32,
 }
 
+/// What makes a request for a batch what it is: all but the content, then the content.
+pub(super) fn with_content(fingerprint: [u8; 32], content_sha256: [u8; 32]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(fingerprint)
+        .chain_update(content_sha256)
+        .finalize()
+        .into()
+}
+
 impl Platform {
     pub(crate) async fn accept_batch(
         &self,
@@ -31,11 +40,7 @@ impl Platform {
         once: Option<Once<'_, Batch>>,
     ) -> Result<Answer<Batch>, Error> {
         let once = once.map(|once| Once {
-            fingerprint: Sha256::new()
-                .chain_update(once.fingerprint)
-                .chain_update(candidate.summary.content_sha256)
-                .finalize()
-                .into(),
+            fingerprint: with_content(once.fingerprint, candidate.summary.content_sha256),
             ..once
         });
         let accepted = transact!(self, tx, {

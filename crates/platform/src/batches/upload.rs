@@ -17,7 +17,7 @@ use coffer_store::idempotency::IdempotencyScope;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::accept::Candidate;
+use super::accept::{Candidate, with_content};
 use super::parse::{Format, Limits, Summary, UploadError, parse};
 use super::rows::ChunkBuilder;
 use crate::idempotency::scope;
@@ -70,7 +70,28 @@ struct Staged {
     chunks: u32,
 }
 
+impl Staged {
+    fn is_as_told(&self, content_sha256: Option<[u8; 32]>) -> bool {
+        content_sha256.is_none_or(|told| told == self.summary.content_sha256)
+    }
+}
+
 impl Platform {
+    /// The answer that an upload of this content was given under this key before, if there was one.
+    pub async fn batch_answer(
+        &self,
+        caller: &Caller,
+        content_sha256: [u8; 32],
+        once: &Once<'_, Batch>,
+    ) -> Result<Option<Answer<Batch>>, Error> {
+        let once = Once {
+            key: once.key,
+            fingerprint: with_content(once.fingerprint, content_sha256),
+            render: once.render,
+        };
+        self.replay_now(caller, OPERATION, Some(&once)).await
+    }
+
     /// Takes in a whole file; on any fault of the file as a whole nothing of it is kept.
     ///
     /// `once.fingerprint` must cover all but the body; the body's own hash is added here.
@@ -78,6 +99,19 @@ impl Platform {
         &self,
         caller: &Caller,
         upload: Upload,
+        body: UploadStream,
+        once: Option<Once<'_, Batch>>,
+    ) -> Result<Answer<Batch>, Error> {
+        self.create_announced_batch(caller, upload, None, body, once)
+            .await
+    }
+
+    /// The same, of a content that must have this hash, unpacked.
+    pub async fn create_announced_batch(
+        &self,
+        caller: &Caller,
+        upload: Upload,
+        content_sha256: Option<[u8; 32]>,
         body: UploadStream,
         once: Option<Once<'_, Batch>>,
     ) -> Result<Answer<Batch>, Error> {
@@ -97,6 +131,10 @@ impl Platform {
         };
         let _ = coffer_failpoint::hit("batch.upload.begun", "");
         let result = match self.stage(id, &upload, body).await {
+            Ok(read) if !read.is_as_told(content_sha256) => Err(Error::validation(
+                "sha256",
+                "the content is another than was announced",
+            )),
             Ok(read) => {
                 let candidate = Candidate {
                     id,

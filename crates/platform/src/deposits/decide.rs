@@ -94,7 +94,8 @@ impl Platform {
         if !assets.iter().any(active) {
             return refuse("its asset's breaker is tripped, or it is off the list".to_owned());
         }
-        let needed = u64::from(network.settings.confirmations.get());
+        let least = deposit.movement.part.confirmations_min();
+        let needed = u64::from(network.settings.confirmations.get()).max(least);
         let has = head.map_or(0, |head| deposit.block.height.confirmations_at(head));
         if has < needed {
             return refuse(format!(

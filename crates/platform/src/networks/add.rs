@@ -54,7 +54,7 @@ impl Platform {
     async fn learn(&self, caller: &Caller, new: NewNetwork) -> Result<Network, Error> {
         if new.chain.family().is_none() {
             let text = format!(
-                "{} is of a family that is not served; use eip155:…",
+                "{} is of a family that is not served; use eip155:… or one of Bitcoin's bip122:…",
                 new.chain
             );
             return Err(Error::validation("chain", text));

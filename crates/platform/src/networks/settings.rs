@@ -144,6 +144,20 @@ fn refusal(error: SettingsError) -> Error {
     }
 }
 
+/// The URL without a login that is one `{secret:NAME}`, whose file holds `user:password`. It is percent-encoded when
+/// it is filled in, so that it names no other host.
+fn without_login(template: &str) -> String {
+    let split = template.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (login, _) = rest[..end].split_once('@')?;
+        let whole =
+            |names: Vec<&str>| matches!(*names, [name] if login == format!("{{secret:{name}}}"));
+        let is_secret = secret_names(login).is_ok_and(whole);
+        is_secret.then(|| format!("{scheme}://{}", &rest[login.len() + 1..]))
+    });
+    split.unwrap_or_else(|| template.to_owned())
+}
+
 /// The text of a URL is never part of a refusal: it may hold a provider's key.
 fn check_url(template: &str, schemes: &[&str]) -> Result<(), Error> {
     let refuse = |message: String| Err(Error::validation("nodes", message));
@@ -153,6 +167,7 @@ fn check_url(template: &str, schemes: &[&str]) -> Result<(), Error> {
     if let Err(error) = secret_names(template) {
         return refuse(error.to_string());
     }
+    let template = &without_login(template);
     // A secret in the authority could send requests to a host that nobody has seen.
     let authority = template.split_once("://").map_or("", |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#', '\\']).next().unwrap_or("");
@@ -162,7 +177,10 @@ fn check_url(template: &str, schemes: &[&str]) -> Result<(), Error> {
             .next()
             .is_some_and(|s| s.contains('{'))
     {
-        return refuse("a secret stands in a URL's path or query, not before".to_owned());
+        return refuse(
+            "a secret stands in a URL's path or query, or is all that stands before its @"
+                .to_owned(),
+        );
     }
     let url = match reqwest::Url::parse(template) {
         Ok(url) => url,
@@ -170,7 +188,7 @@ fn check_url(template: &str, schemes: &[&str]) -> Result<(), Error> {
     };
     if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
         return refuse(
-            "a URL with a user name or password is not taken; put {secret:NAME} into its path or query"
+            "a URL with a user name or password is not taken; put {secret:NAME} into its path or query, or before the @ alone"
                 .to_owned(),
         );
     }
@@ -237,7 +255,13 @@ mod tests {
         check("https://user@node.example", false);
         check("https://user:pass@node.example", false);
         check("https://@node.example", false);
-        check("https://{secret:key}@node.example", false);
+        check("https://{secret:key}@node.example", true);
+        check("http://{secret:login}@127.0.0.1:8332/", true);
+        check("https://{secret:key}{secret:key}@node.example", false);
+        check("https://user:{secret:key}@node.example", false);
+        check("https://{secret:key}@{secret:key}.example", false);
+        check("https://{secret:key}@user@node.example", false);
+        check("https://{secret:key}@", false);
         check("https://{secret:key}.example", false);
         check("{secret:key}", false);
         check("{secret:key}://node.example", false);

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use coffer_domain::address::{AddressKind, AddressKinds, AddressPayload};
-use coffer_domain::chain::{ChainFamily, ChainId};
+use coffer_domain::address::{AddressKinds, AddressPayload};
 use coffer_domain::id::{VaultId, WalletId};
 use coffer_domain::network::Network;
 
@@ -29,15 +28,16 @@ impl Stretch {
     }
 }
 
-/// Payloads that were derived, by vault and first index.
+/// Payloads that were derived, by vault and first index; of each index as many as there are kinds.
 pub(super) type Derived = HashMap<(VaultId, u32), Arc<Vec<AddressPayload>>>;
 
 /// What one round compares.
 pub(super) struct Targets {
     pub(super) stretches: Vec<Stretch>,
     pub(super) wallets: Vec<WalletId>,
-    /// In the same order.
+    /// In the same order, so many of each wallet.
     pub(super) addresses: Vec<AddressPayload>,
+    pub(super) per_wallet: usize,
     /// Addresses there are in all.
     pub(super) watched: u64,
 }
@@ -65,18 +65,14 @@ fn stretches(vaults: &[(VaultId, u32)], from: u64, budget: u64) -> (Vec<Stretch>
     (taken, if until < total { until } else { 0 })
 }
 
-/// The kind of address that a chain pays to; `None` for a family that is not served.
-pub(crate) fn kind_of(chain: &ChainId) -> Option<AddressKind> {
-    chain.family().map(|family| match family {
-        ChainFamily::Evm => AddressKind::Evm,
-    })
-}
-
 impl Platform {
     /// The addresses of the network's next round.
     pub(super) async fn targets(&self, network: &Network) -> Result<Targets, Error> {
-        let kind = kind_of(&network.chain)
+        let family = network.chain.family();
+        let family = family
             .ok_or_else(|| Error::StateConflict(format!("{} is not served", network.chain)))?;
+        let kinds = family.address_kinds();
+        let per_wallet = kinds.iter().count();
         let rows = self.vaults_of(network.organization).await?;
         let mut vaults: Vec<(VaultId, u32)> = rows
             .iter()
@@ -97,20 +93,21 @@ impl Platform {
             let account = self.account_keys(row)?;
             let key = (stretch.vault, stretch.first);
             let payloads = match known.get(&key) {
-                Some(payloads) if payloads.len() as u64 >= u64::from(stretch.count) => {
+                Some(payloads) if payloads.len() / per_wallet >= stretch.count as usize => {
                     Arc::clone(payloads)
                 }
                 known => {
                     let mut payloads = known.map(|known| known.to_vec()).unwrap_or_default();
-                    let have = u32::try_from(payloads.len()).unwrap_or(stretch.count);
+                    let have = payloads.len() / per_wallet;
+                    let have = u32::try_from(have).unwrap_or(stretch.count);
                     let range = (stretch.first + have, stretch.count - have);
-                    payloads.extend(self.derive_range(account, kind, range).await?);
+                    payloads.extend(self.derive_range(account, kinds, range).await?);
                     Arc::new(payloads)
                 }
             };
             derived.insert(key, payloads);
         }
-        let targets = collect(taken, &derived, &vaults);
+        let targets = collect(taken, per_wallet, &derived, &vaults);
         self.0
             .reconciling
             .with(network.id, |memory| memory.derived = derived);
@@ -120,43 +117,47 @@ impl Platform {
     async fn derive_range(
         &self,
         account: Arc<crate::vaults::AccountKeys>,
-        kind: AddressKind,
+        kinds: AddressKinds,
         (first, count): (u32, u32),
     ) -> Result<Vec<AddressPayload>, Error> {
         let platform = self.clone();
-        let kinds = AddressKinds::default().with(kind);
         blocking(move || {
             let signer = platform.0.signer.as_ref();
             let derivation = &platform.0.derivation;
             let derived = derivation.derive(signer, &account, kinds, (first, count))?;
-            let payload = |index| {
-                let payloads = derived.of(index, kinds)?;
-                payloads.into_iter().next()
-            };
-            (first..first + count)
-                .map(|index| {
-                    payload(index)
-                        .ok_or_else(|| Error::Internal(format!("index {index} was not derived")))
-                })
-                .collect()
+            let mut payloads = Vec::new();
+            for index in first..first + count {
+                let of_index = derived.of(index, kinds);
+                payloads
+                    .extend(of_index.ok_or_else(|| {
+                        Error::Internal(format!("index {index} was not derived"))
+                    })?);
+            }
+            Ok(payloads)
         })
         .await?
     }
 }
 
-fn collect(stretches: Vec<Stretch>, derived: &Derived, vaults: &[(VaultId, u32)]) -> Targets {
+fn collect(
+    stretches: Vec<Stretch>,
+    per_wallet: usize,
+    derived: &Derived,
+    vaults: &[(VaultId, u32)],
+) -> Targets {
     let mut targets = Targets {
         stretches: Vec::new(),
         wallets: Vec::new(),
         addresses: Vec::new(),
+        per_wallet,
         watched: vaults.iter().map(|(_, count)| u64::from(*count)).sum(),
     };
     for stretch in stretches {
-        let payloads = derived[&(stretch.vault, stretch.first)].iter();
-        for (at, payload) in (0..stretch.count).zip(payloads) {
+        let payloads = &derived[&(stretch.vault, stretch.first)];
+        for (at, payloads) in (0..stretch.count).zip(payloads.chunks(per_wallet)) {
             let wallet = WalletId::of_index(stretch.vault, stretch.first + at);
             targets.wallets.push(wallet);
-            targets.addresses.push(*payload);
+            targets.addresses.extend(payloads);
         }
         targets.stretches.push(stretch);
     }

@@ -29,7 +29,6 @@ use coffer_domain::reconciliation::Reconciliation;
 use crate::seal::{Fields, Sealable};
 use addresses::Derived;
 
-pub(crate) use addresses::kind_of;
 pub use read::{ReconciliationFilter, ReconciliationPage};
 
 /// Addresses compared in one round, per organization and network.

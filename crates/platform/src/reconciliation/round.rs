@@ -6,12 +6,13 @@ use std::time::Duration;
 use coffer_domain::address::AddressPayload;
 use coffer_domain::asset::{Asset, AssetState};
 use coffer_domain::block::BlockRef;
-use coffer_domain::id::NetworkId;
+use coffer_domain::chain::ChainFamily;
+use coffer_domain::id::{NetworkId, WalletId};
 use coffer_domain::ledger::{AccountKey, AccountKind, Net};
 use coffer_domain::network::Network;
 use coffer_domain::reconciliation::{Comparison, Reconciliation, ReconciliationState, compare};
 use coffer_nodes::{ChainSource, NodeError};
-use coffer_store::Tx;
+use coffer_store::{Tx, outputs};
 use ruint::aliases::U256;
 
 use super::Occasion;
@@ -28,6 +29,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(300);
 struct Positions {
     asset: Asset,
     custody: Vec<Option<Net>>,
+    /// What our own record of unspent outputs says, where the chain has outputs.
+    recorded: Option<Vec<U256>>,
 }
 
 /// The ledger as it stands at a block.
@@ -122,7 +125,17 @@ impl Platform {
         for asset in self.asset_rows(&mut tx, network).await? {
             if asset.state != AssetState::Disabled {
                 let custody = self.custody(&mut tx, &asset, targets).await?;
-                positions.push(Positions { asset, custody });
+                let has_outputs = matches!(network.chain.family(), Some(ChainFamily::Bitcoin(_)));
+                let recorded = if has_outputs {
+                    Some(self.recorded(&mut tx, &asset, targets).await?)
+                } else {
+                    None
+                };
+                positions.push(Positions {
+                    asset,
+                    custody,
+                    recorded,
+                });
             }
         }
         Ok(LedgerSide { tip, positions })
@@ -155,6 +168,23 @@ impl Platform {
         Ok(ids.iter().map(position).collect())
     }
 
+    /// What the wallets' unspent outputs are worth together, by our own record of the blocks up to the tip.
+    async fn recorded(
+        &self,
+        tx: &mut Tx,
+        asset: &Asset,
+        targets: &Targets,
+    ) -> Result<Vec<U256>, Error> {
+        let found = outputs::unspent(tx, asset.id, &targets.wallets).await?;
+        let mut held: HashMap<WalletId, U256> = HashMap::new();
+        for output in self.open_outputs(found)? {
+            let sum = held.entry(output.wallet).or_default();
+            *sum = sum.saturating_add(output.units);
+        }
+        let of = |wallet| held.get(wallet).copied().unwrap_or_default();
+        Ok(targets.wallets.iter().map(of).collect())
+    }
+
     async fn compare_asset(
         &self,
         source: &dyn ChainSource,
@@ -162,18 +192,36 @@ impl Platform {
         targets: &Targets,
         positions: Positions,
     ) -> Result<Found, Error> {
-        let Positions { asset, custody } = positions;
-        let mut balances = read(source, tip, &asset, &targets.addresses).await?;
+        let Positions {
+            asset,
+            custody,
+            recorded,
+        } = positions;
+        let read = read_all(source, tip, &asset, targets).await;
+        let mut balances = match (read, &recorded) {
+            (Ok(balances), _) => balances,
+            // The nodes went on; our own record is of this very block.
+            (Err(Error::Nodes(NodeError::Elsewhere { .. })), Some(recorded)) => recorded.clone(),
+            (Err(error), _) => return Err(error),
+        };
         let mut compared = comparison(targets, &custody, &balances);
         if compared.state() == ReconciliationState::Drift {
             tokio::time::sleep(AGAIN_AFTER).await;
-            let differing: Vec<_> = compared.differences.iter().map(|one| one.address).collect();
-            let again = read(source, tip, &asset, &differing).await?;
-            let again: HashMap<_, _> = differing.into_iter().zip(again).collect();
-            for (address, balance) in targets.addresses.iter().zip(&mut balances) {
-                *balance = again.get(address).copied().unwrap_or(*balance);
-            }
+            let again = read_all(source, tip, &asset, targets).await;
+            balances = match (again, &recorded) {
+                (Ok(balances), _) => balances,
+                (Err(Error::Nodes(NodeError::Elsewhere { .. })), Some(recorded)) => {
+                    recorded.clone()
+                }
+                (Err(error), _) => return Err(error),
+            };
             compared = comparison(targets, &custody, &balances);
+        }
+        if let Some(recorded) = recorded
+            && compared.state() == ReconciliationState::Matched
+        {
+            // A record that says something else than ledger and chain is as wrong as they would be.
+            compared = comparison(targets, &custody, &recorded);
         }
         if compared.state() == ReconciliationState::Drift {
             confirm_block(source, tip).await?;
@@ -205,10 +253,27 @@ async fn read(
     Err(Error::Internal(text))
 }
 
+/// What the addresses of each wallet hold together.
+async fn read_all(
+    source: &dyn ChainSource,
+    at: BlockRef,
+    asset: &Asset,
+    targets: &Targets,
+) -> Result<Vec<U256>, Error> {
+    let balances = read(source, at, asset, &targets.addresses).await?;
+    let together = |balances: &[U256]| {
+        let balances = balances.iter();
+        balances.fold(U256::ZERO, |sum, one| sum.saturating_add(*one))
+    };
+    Ok(balances.chunks(targets.per_wallet).map(together).collect())
+}
+
+/// A wallet is named by the first of its addresses.
 fn comparison(targets: &Targets, custody: &[Option<Net>], balances: &[U256]) -> Comparison {
     let nothing = Net::of(U256::ZERO, U256::ZERO);
     let sides = custody.iter().zip(balances);
-    let wallets = targets.wallets.iter().zip(&targets.addresses);
+    let addresses = targets.addresses.iter().step_by(targets.per_wallet);
+    let wallets = targets.wallets.iter().zip(addresses);
     compare(
         wallets
             .zip(sides)

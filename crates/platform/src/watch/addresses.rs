@@ -7,6 +7,7 @@ use coffer_domain::address::{AddressKind, AddressKinds, AddressPayload};
 use coffer_domain::chain::ChainFamily;
 use coffer_domain::id::{OrganizationId, VaultId, WalletId};
 use coffer_domain::movement::Movement;
+use coffer_nodes::Watched;
 use coffer_store::vaults::{self, VaultRow};
 
 use super::{Place, WatchedSet};
@@ -17,18 +18,20 @@ use crate::{Error, Platform, blocking, clock};
 /// Indexes derived in one go by one thread.
 const STEP: u32 = 8192;
 
-/// The kind of address that a family's chains pay to.
-pub(super) fn kind_of(family: ChainFamily) -> AddressKind {
-    match family {
-        ChainFamily::Evm => AddressKind::Evm,
-    }
-}
-
 /// One organization's addresses of one kind.
 pub(crate) struct WatchedAddresses {
     pub(super) set: WatchedSet,
     /// Per vault, the first index that is not watched yet. Held while adding, so that one adds at a time.
     taken: tokio::sync::Mutex<HashMap<VaultId, u32>>,
+}
+
+/// All that a chain can pay: one set per kind of address.
+pub(super) struct Watching(Vec<Arc<WatchedAddresses>>);
+
+impl Watched for Watching {
+    fn contains(&self, address: &AddressPayload) -> bool {
+        self.0.iter().any(|watched| watched.set.contains(address))
+    }
 }
 
 #[derive(Default)]
@@ -64,9 +67,22 @@ impl Platform {
         Ok(made)
     }
 
+    /// The sets of every kind that a family's chains pay to, each extended.
+    pub(super) async fn extend_watching(
+        &self,
+        organization: OrganizationId,
+        family: ChainFamily,
+    ) -> Result<Watching, Error> {
+        let mut sets = Vec::new();
+        for kind in family.address_kinds().iter() {
+            sets.push(self.extend_watched(organization, kind).await?);
+        }
+        Ok(Watching(sets))
+    }
+
     /// Adds every index that a vault has given away since. Call it when the hashes of the blocks to be
     /// searched are known, and not before: an address issued before a block was made is then watched in it.
-    pub(super) async fn extend_watched(
+    async fn extend_watched(
         &self,
         organization: OrganizationId,
         kind: AddressKind,
@@ -169,12 +185,13 @@ impl Platform {
     /// not asked: whoever owns the database could have written there.
     pub(super) async fn owners(
         &self,
-        watched: &WatchedAddresses,
+        watching: &Watching,
         movements: &[Movement],
     ) -> Result<HashMap<AddressPayload, WalletId>, Error> {
         let mut claims = Vec::new();
         for address in movements.iter().map(|movement| movement.to) {
-            for place in watched.set.places(&address) {
+            let sets = watching.0.iter();
+            for place in sets.flat_map(|watched| watched.set.places(&address)) {
                 let row = self.read_vault(place.vault).await?;
                 let row = row.ok_or_else(|| Error::not_found("vault", place.vault))?;
                 claims.push((address, place, self.account_keys(&row)?));

@@ -8,13 +8,15 @@ use coffer_domain::block::BlockHeight;
 use coffer_domain::deposit::{Deposit, DepositState};
 use coffer_domain::id::{AssetId, DepositId, NetworkId};
 use coffer_domain::ledger::AccountKey;
-use coffer_domain::movement::ObservedBlock;
+use coffer_domain::movement::{COINBASE_MATURITY, ObservedBlock};
 use coffer_domain::network::{Network, NetworkState};
 use coffer_domain::sync::{self, Age, Change, Place, follows};
 use coffer_nodes::WatchedAsset;
 use coffer_store::blocks::{self, BlockRow};
+use coffer_store::deposits::Detected;
 use coffer_store::progress::Progress;
 use coffer_store::{Tx, deposits as rows};
+use serde_json::json;
 
 use super::passed;
 use super::store::{Planned, Record};
@@ -159,9 +161,16 @@ impl Platform {
             applied_at_ms: self.now_ms(),
         };
         blocks::insert(tx, &self.0.seals.seal(row)).await?;
+        let spent = self
+            .record_outputs(tx, id, &ready.block, (&ready.owners, &assets))
+            .await?;
         self.move_progress(tx, progress, Some(block), finalized)
             .await?;
         let record = Record::of("block.applied", block);
+        let record = match spent {
+            0 => record,
+            spent => record.with(json!({ "outputs_spent": spent })),
+        };
         let changed = self.store_planned(tx, &network, planned, record).await?;
         passed("block.before_commit")?;
         Ok((Applied::Took, changed))
@@ -254,7 +263,15 @@ impl Platform {
         age: Age,
     ) -> Result<Vec<Deposit>, Error> {
         let active = creditable(assets);
-        let detected = (confirmed_to(age), &active[..]);
+        let coinbase = Age {
+            confirmations: age.confirmations.max(COINBASE_MATURITY),
+            ..age
+        };
+        let detected = Detected {
+            others: confirmed_to(age),
+            coinbases: confirmed_to(coinbase),
+        };
+        let detected = (detected, &active[..]);
         let found = rows::open(tx, network.id, detected, age.finalized, MATURING_MAX).await?;
         self.open_deposits(tx, found).await
     }

@@ -15,12 +15,11 @@ use coffer_store::progress::Progress;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 
-use super::addresses::kind_of;
 use super::apply::{Applied, Ready, scope_of};
 use super::{Followed, passed};
 use crate::{Error, Platform};
 
-/// Questions about one network under way at once.
+/// Blocks of one network asked for at once.
 const AT_ONCE: usize = 8;
 /// Until the network's own setting is known.
 const POLL: Duration = Duration::from_millis(500);
@@ -188,7 +187,7 @@ impl Follower {
         let source = platform.source(network)?;
         let ahead = u64::try_from(self.blocks_ahead).unwrap_or(1);
         let last = first.0.saturating_add(ahead - 1).min(heads.agreed.0);
-        let (refs, failed) = hashes(&*source, first.0..=last).await;
+        let (refs, failed) = source.agreed_hashes(first.0..=last).await;
         if refs.is_empty() {
             let why = failed.map_or_else(
                 || "the nodes have no such block yet".to_owned(),
@@ -208,34 +207,6 @@ impl Follower {
         self.ready = linked(blocks);
         Ok(None)
     }
-}
-
-/// The hashes of heights in a row, up to the first that k nodes do not agree on.
-async fn hashes(
-    source: &dyn ChainSource,
-    heights: std::ops::RangeInclusive<u64>,
-) -> (Vec<BlockRef>, Option<NodeError>) {
-    let mut heights = heights.map(BlockHeight);
-    let mut asked = FuturesOrdered::new();
-    let mut order = VecDeque::new();
-    let mut refs = Vec::new();
-    loop {
-        while asked.len() < AT_ONCE
-            && let Some(height) = heights.next()
-        {
-            order.push_back(height);
-            asked.push_back(source.agreed_hash(height));
-        }
-        let (Some(said), Some(height)) = (asked.next().await, order.pop_front()) else {
-            break;
-        };
-        match said {
-            Ok(Some(hash)) => refs.push(BlockRef { height, hash }),
-            Ok(None) => return (refs, None),
-            Err(error) => return (refs, Some(error)),
-        }
-    }
-    (refs, None)
 }
 
 /// The blocks up to the first that does not name the one before it: there the chain moved meanwhile.
@@ -370,13 +341,11 @@ impl Platform {
         heads: Heads,
     ) -> Result<(Vec<Ready>, Option<NodeError>), Error> {
         let family = network.chain.family().unwrap_or(ChainFamily::Evm);
-        let watched = self
-            .extend_watched(network.organization, kind_of(family))
-            .await?;
+        let watched = self.extend_watching(network.organization, family).await?;
         let assets = Arc::new(assets);
         let scope = Scope {
             assets: &assets,
-            watched: &watched.set,
+            watched: &watched,
         };
         let mut waiting = refs.iter().copied();
         let mut fetching = FuturesOrdered::new();

@@ -21,6 +21,7 @@ mod addresses;
 mod apply;
 mod coverage;
 mod follow;
+mod outputs;
 mod records;
 mod rescan;
 mod set;

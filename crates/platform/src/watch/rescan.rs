@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::apply::{Ready, age_at, watched_assets};
 use super::passed;
-use super::store::Record;
+use super::store::{Planned, Record};
 use crate::audit::{Changes, Entry, append};
 use crate::events::Outgoing;
 use crate::transaction::transact;
@@ -150,11 +150,20 @@ impl Platform {
     ) -> Result<bool, Error> {
         let mut tx = self.0.db.read().await?;
         let compared = self.compared(&mut tx, &ready, &row).await?;
+        let unmarked = self
+            .has_unmarked_spends(&mut tx, network.id, &ready.block)
+            .await?;
         drop(tx);
         let Some(compared) = compared else {
             return Ok(false);
         };
         if compared.missing.is_empty() {
+            // An output that an earlier block of the range was found to have made.
+            if unmarked {
+                transact!(self, tx, {
+                    self.mark_missed(tx, network, (&ready, &row)).await
+                })?;
+            }
             add(network.id, rescan, &Found { compared, row });
             return Ok(true);
         }
@@ -169,6 +178,28 @@ impl Platform {
         }
         // The row was stored with what was found; the step begins again behind it.
         Ok(false)
+    }
+
+    /// Marks outputs that the block spends and that were found only now, if it still is on record.
+    async fn mark_missed(
+        &self,
+        tx: &mut Tx,
+        network: &Network,
+        (ready, row): (&Ready, &BlockRow),
+    ) -> Result<(), Error> {
+        self.lock_progress(tx, network.id).await?;
+        if self.block_in(tx, row.network, row.block.height).await? != Some(*row) {
+            return Ok(());
+        }
+        let spent = self.mark_spends(tx, network.id, &ready.block).await?;
+        if spent == 0 {
+            return Ok(());
+        }
+        let record = Record::of("rescan.found", row.block).with(json!({ "outputs_spent": spent }));
+        self.follow(tx, network.organization).await?;
+        self.store_planned(tx, network, Planned::over([]), record)
+            .await?;
+        Ok(())
     }
 
     /// `None` when the block on record is another one by now.
@@ -212,6 +243,8 @@ impl Platform {
         let age = age_at(&network, tip.height, progress.finalized);
         let planned = self.plan(tx, (&network, &assets), &missed, age).await?;
         let found = planned.included;
+        self.record_outputs(tx, network.id, &missed.block, (&ready.owners, &assets))
+            .await?;
         let more = BlockRow {
             movements: row.movements + u32::try_from(found).unwrap_or(u32::MAX),
             ..*row

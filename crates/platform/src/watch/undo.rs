@@ -59,6 +59,7 @@ impl Platform {
                 .await?;
             planned.change = sync::undo(deposits, self.now_ms(), &mut book)?;
         }
+        self.undo_outputs(tx, id, tip).await?;
         blocks::orphan(tx, &row, self.now_ms()).await?;
         self.move_progress(tx, progress, below, progress.finalized)
             .await?;

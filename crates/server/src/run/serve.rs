@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use coffer_platform::audit::AnchorFile;
 use coffer_platform::{
-    OsEntropy, Parts, Platform, SystemClock, WatcherSettings, WorkerSettings, bootstrap,
+    Clock, OsEntropy, Parts, Platform, SystemClock, WatcherSettings, WorkerSettings, bootstrap,
 };
 use coffer_signing::Signer;
 use coffer_store::Db;
@@ -27,6 +27,7 @@ use crate::access::{self, Api};
 use crate::api;
 use crate::config::{Config, Role};
 use crate::http::{accept, enveloped};
+use crate::sources;
 
 /// File descriptors that are not connections: databases, the log, the signer.
 const OTHER_FILES: u64 = 128;
@@ -102,6 +103,7 @@ async fn with_signer(
                 .await
         });
     }
+    spawn_broker_doors(&config, &platform, &stop, &mut background);
     if config.server.roles.contains(&Role::Watcher) {
         let (watching, until) = (platform.clone(), stop.clone());
         background.spawn(async move {
@@ -133,6 +135,29 @@ async fn with_signer(
     ended.unwrap_or_else(|_| {
         bail!("the workers did not stop in time; their leases run out by themselves")
     })
+}
+
+/// What comes in through message brokers, in the role that works on it, and what goes out.
+fn spawn_broker_doors(
+    config: &Config,
+    platform: &Platform,
+    stop: &CancellationToken,
+    background: &mut JoinSet<Ended>,
+) {
+    if config.server.roles.contains(&Role::Worker) {
+        for settings in config.source_settings() {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let bytes_max = config.server.max_upload_bytes;
+            let (platform, until) = (platform.clone(), stop.clone());
+            let attending = sources::run(platform, clock, settings, bytes_max, until);
+            background.spawn(spawn_kept(attending));
+        }
+    }
+    let sinks = config.sink_settings();
+    if config.server.roles.contains(&Role::Notifier) && !sinks.is_empty() {
+        let (relaying, until) = (platform.clone(), stop.clone());
+        background.spawn(async move { relaying.run_sinks(sinks, until).await });
+    }
 }
 
 type Ended = Result<(), coffer_platform::Error>;

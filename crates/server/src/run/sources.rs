@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use coffer_domain::chain::ChainFamily;
 use coffer_domain::network::{Network, NodeUrl, secret_names};
+use coffer_nodes::bitcoin::BitcoinSource;
 use coffer_nodes::evm::EvmSource;
-use coffer_nodes::{ChainSource, Limits, NodeError};
+use coffer_nodes::{ChainSource, Limits, NodeError, Random};
 use coffer_platform::{Entropy, OsEntropy, SourceFactory};
 
 const SECRET_BYTES_MAX: u64 = 4096;
@@ -34,9 +35,23 @@ impl NodeSources {
         let mut filled = template.to_owned();
         for name in names {
             let place = format!("{{secret:{name}}}");
-            filled = filled.replace(&place, &self.secret(name)?);
+            let secret = self.secret(name)?;
+            let login = format!("://{place}@");
+            if filled.contains(&login) {
+                filled = filled.replace(&login, &format!("://{}@", self.login(name, &secret)?));
+            }
+            filled = filled.replace(&place, &secret);
         }
         Ok(filled)
+    }
+
+    /// `user:password`, as the cookie file of a Bitcoin node holds it, in a form that names no host.
+    fn login(&self, name: &str, secret: &str) -> Result<String, NodeError> {
+        let (user, password) = secret.split_once(':').ok_or_else(|| {
+            let text = format!("the secret {name:?} stands for a login and is not user:password");
+            NodeError::Configuration(text)
+        })?;
+        Ok(format!("{}:{}", encoded(user), encoded(password)))
     }
 
     /// `name` was checked: it holds no separator and no dot.
@@ -75,6 +90,18 @@ impl NodeSources {
     }
 }
 
+/// Percent-encoded, but for letters and digits.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}
+
 /// Only spreads pauses; where the system gives no randomness there is none.
 fn jitter() -> u64 {
     let mut bytes = [0; 8];
@@ -111,6 +138,11 @@ impl SourceFactory for NodeSources {
                 let source = EvmSource::open(&filled, Limits::default(), Arc::new(jitter))?;
                 Ok(Arc::new(source))
             }
+            Some(ChainFamily::Bitcoin(_)) => {
+                let random: Random = Arc::new(jitter);
+                let source = BitcoinSource::open(&filled, Limits::default(), &random)?;
+                Ok(Arc::new(source))
+            }
             None => Err(NodeError::Configuration(format!(
                 "{} is of a family that is not served",
                 network.chain
@@ -142,6 +174,25 @@ mod tests {
         assert_eq!(
             sources.fill("https://a/b").ok().as_deref(),
             Some("https://a/b")
+        );
+    }
+
+    #[test]
+    fn a_login_is_filled_in_as_user_and_password_and_names_no_host() {
+        let (_folder, sources) = folder(0o600, b"__cookie__:a/b@evil.example:80#\n");
+        let filled = sources
+            .fill("http://{secret:key}@127.0.0.1:8332/")
+            .expect("fills");
+        assert_eq!(
+            filled,
+            "http://%5F%5Fcookie%5F%5F:a%2Fb%40evil%2Eexample%3A80%23@127.0.0.1:8332/"
+        );
+        let (_folder, sources) = folder(0o600, b"s3cr3t");
+        let refused = sources.fill("http://{secret:key}@127.0.0.1:8332/");
+        let text = refused.expect_err("is no login").to_string();
+        assert!(
+            text.contains("user:password") && !text.contains("s3cr3t"),
+            "{text}"
         );
     }
 

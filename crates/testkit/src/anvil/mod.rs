@@ -40,4 +40,5 @@ pub use abi::{Arg, keccak256};
 pub use contract::{Artifact, Contract, MULTICALL3};
 pub use driver::Placed;
 pub use process::{Anvil, Mining, Options};
+pub(crate) use process::{GUARD, part};
 pub use rpc::{Rpc, RpcError, hex_number, number};

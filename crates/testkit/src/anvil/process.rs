@@ -51,7 +51,7 @@ impl Default for Options {
 
 /// Runs the node until standard input ends, which it does however we end ourselves.
 /// `$0` is the log, then the command.
-const GUARD: &str = r#"
+pub(crate) const GUARD: &str = r#"
 "$@" </dev/null >"$0" 2>&1 &
 child=$!
 echo "$child"
@@ -247,7 +247,7 @@ pub(super) fn contracts() -> PathBuf {
     clippy::disallowed_methods,
     reason = "tests are told by the environment where the parts are"
 )]
-fn part(variable: &str, usual: &str) -> PathBuf {
+pub(crate) fn part(variable: &str, usual: &str) -> PathBuf {
     if let Ok(path) = std::env::var(variable) {
         let path = PathBuf::from(path);
         assert!(

@@ -6,10 +6,12 @@
 //! audits and answers HTTP.
 
 mod api;
+mod bitcoin;
 mod derivation;
 mod insert;
 mod kill;
 mod ledger;
+mod relay;
 mod watched;
 mod webhooks;
 
@@ -19,7 +21,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 pub use api::{ApiOptions, api};
+pub use bitcoin::{BitcoinOptions, bitcoin};
 pub use kill::killed;
+pub use relay::{RelayOptions, relay};
 pub use watched::watched;
 pub use webhooks::{WebhookOptions, webhooks};
 

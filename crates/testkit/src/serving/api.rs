@@ -115,6 +115,11 @@ impl Api {
         .await
     }
 
+    pub async fn delete(&self, path: &str) -> Result<(), ApiError> {
+        let request = self.client.delete(format!("{}{path}", self.url));
+        self.send(request).await.map(drop)
+    }
+
     /// Makes an API key; answers the key itself, which is shown once.
     pub async fn create_key(&self, name: &str, scopes: &[&str]) -> Result<String, ApiError> {
         let body = serde_json::json!({ "name": name, "scopes": scopes });

@@ -134,6 +134,7 @@ impl World {
             logs: u32::try_from(movements.len()).expect("few"),
             root: root(&movements),
             movements,
+            spends: Vec::new(),
         };
         observed.block.hash = hash(&observed);
         self.by_hash.insert(observed.block.hash, self.blocks.len());

@@ -1,5 +1,7 @@
 //! Merkle proofs of wallets, and calls for wallets that are served together.
 
+use std::sync::Arc;
+
 use coffer_domain::vault::{Gate, GateMode};
 use coffer_domain::wallet::{Decision, Wallet};
 use coffer_platform::audit::WalletProof;
@@ -10,7 +12,6 @@ use coffer_testkit::{Engine, Installation};
 use futures_util::future::join_all;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
 
 use crate::scene::{
     Workers, all_wallets, assign, colleague, csv, finished, new_wallet, on_both_engines, send,
@@ -181,10 +182,6 @@ async fn a_call_that_fails_leaves_the_others_alone(engine: Engine) {
     assert_ne!(of(0).existing, of(5).existing);
 }
 
-fn render(all: &Vec<Assigned>) -> (u16, String) {
-    (200, format!("{} wallets", all.len()))
-}
-
 async fn many_customers_in_one_call(engine: Engine) {
     let installation = Installation::create(engine).await;
     let (platform, admin, vault) = (
@@ -238,7 +235,7 @@ async fn a_call_for_many_is_answered_once(engine: Engine) {
         let once = OwnedOnce {
             key: "many".to_owned(),
             fingerprint: [fingerprint; 32],
-            render: Arc::new(render),
+            render: Arc::new(|all: &Vec<Assigned>| (200, format!("{} wallets", all.len()))),
         };
         platform.assign_wallets(admin, wanted.collect(), Some(once))
     };

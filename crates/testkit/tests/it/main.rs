@@ -2,6 +2,7 @@
 
 mod batches;
 mod births;
+mod bitcoin;
 mod drills;
 mod events;
 mod gates;
@@ -11,9 +12,11 @@ mod ledger;
 mod ledger_tamper;
 mod networks;
 mod organizations;
+mod parked;
 mod pool;
 mod reconcile;
 mod scene;
+mod sinks;
 mod smoke;
 mod store;
 mod tamper;

@@ -69,14 +69,9 @@ pub(crate) async fn create_batch(
         },
         limits: Limits::default(),
     };
-    let print = fingerprint(&[
-        vault.id.as_bytes(),
-        upload.format.name().as_bytes(),
-        &[upload.kinds.bits()],
-        upload.on_error.name().as_bytes(),
-    ]);
+    let print = upload_fingerprint(&upload);
     let now_ms = api.now_ms();
-    let render = move |batch: &Batch| rendered(StatusCode::ACCEPTED, &BatchView::of(batch, now_ms));
+    let render = move |batch: &Batch| accepted(batch, now_ms);
     let faults = body.faults();
     let stream = Box::pin(body.into_stream());
     let once = once(&key, print, &render);
@@ -88,6 +83,21 @@ pub(crate) async fn create_batch(
     let answer =
         answer.map_err(|error| faults.first().map_or_else(|| error.into(), Problem::from))?;
     located(reply(answer, &render)?).await
+}
+
+/// What makes two uploads of the same content the same request, whichever door they came through.
+pub(crate) fn upload_fingerprint(upload: &Upload) -> [u8; 32] {
+    fingerprint(&[
+        upload.vault.as_bytes(),
+        upload.format.name().as_bytes(),
+        &[upload.kinds.bits()],
+        upload.on_error.name().as_bytes(),
+    ])
+}
+
+/// The answer to a batch that was taken in.
+pub(crate) fn accepted(batch: &Batch, now_ms: i64) -> (u16, String) {
+    rendered(StatusCode::ACCEPTED, &BatchView::of(batch, now_ms))
 }
 
 fn format(query: &UploadQuery, headers: &HeaderMap) -> Result<Format, Problem> {

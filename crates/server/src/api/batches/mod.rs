@@ -9,6 +9,8 @@ mod results;
 mod resume;
 mod show;
 
+pub(crate) use create::{accepted, upload_fingerprint};
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use coffer_domain::batch::{Batch, BatchState};

@@ -7,6 +7,7 @@ mod release;
 mod show;
 
 use coffer_domain::address::BitcoinNetwork;
+use coffer_domain::chain::ChainFamily;
 use coffer_platform::DepositView as Deposit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -73,8 +74,9 @@ pub(crate) struct DepositDecisionBody {
 impl From<&Deposit> for DepositView {
     fn from(view: &Deposit) -> Self {
         let (deposit, asset) = (&view.deposit, &view.asset);
-        // Only Bitcoin's texts depend on the network, and no such chain is watched.
-        let text = |payload| coffer_chains::encode(payload, BitcoinNetwork::Mainnet);
+        let family = asset.name.chain.family();
+        let network = family.map_or(BitcoinNetwork::Mainnet, ChainFamily::bitcoin_network);
+        let text = |payload| coffer_chains::encode(payload, network);
         Self {
             id: deposit.id.to_string(),
             network_id: deposit.network.to_string(),

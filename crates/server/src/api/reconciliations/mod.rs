@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use coffer_domain::address::BitcoinNetwork;
 use coffer_domain::asset::Asset;
+use coffer_domain::chain::ChainFamily;
 use coffer_domain::id::AssetId;
 use coffer_domain::reconciliation::{Difference, Reconciliation};
 use coffer_platform::{AssetFilter, Caller};
@@ -105,11 +106,13 @@ impl Assets {
     }
 
     fn difference(&self, asset: AssetId, one: &Difference) -> Result<DifferenceView, Problem> {
-        let decimals = self.get(asset)?.decimals;
+        let asset = self.get(asset)?;
+        let decimals = asset.decimals;
+        let family = asset.name.chain.family();
+        let network = family.map_or(BitcoinNetwork::Mainnet, ChainFamily::bitcoin_network);
         Ok(DifferenceView {
             wallet_id: one.wallet.to_string(),
-            // Only Bitcoin's texts depend on it, and no such chain is reconciled.
-            address: coffer_chains::encode(&one.address, BitcoinNetwork::Mainnet),
+            address: coffer_chains::encode(&one.address, network),
             ledger: AmountView::of(one.ledger_units, decimals),
             chain: AmountView::of(one.chain_units, decimals),
         })

@@ -230,6 +230,7 @@ impl ChainSource for Chain {
                 logs: 0,
                 root: found.hash,
                 movements: movements.collect(),
+                spends: Vec::new(),
             })
         })
     }

@@ -240,6 +240,7 @@ impl ChainSource for FakeChain {
                 logs: 0,
                 root: found.hash,
                 movements: movements.collect(),
+                spends: Vec::new(),
             })
         })
     }

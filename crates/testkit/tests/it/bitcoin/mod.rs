@@ -1,0 +1,6 @@
+//! Bitcoin deposits on a real node: outputs, rewards, spends, reorganizations, reconciliation.
+
+mod deposits;
+mod freeze;
+mod reconcile;
+mod site;
