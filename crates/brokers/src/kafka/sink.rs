@@ -139,7 +139,7 @@ fn producer(mut config: ClientConfig, timeout_ms: u64) -> Result<FutureProducer,
         // The same partition for a key as Java's clients choose.
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
-        .set("linger.ms", "2");
+        .set("linger.ms", "0.5");
     config.create().map_err(|error| client::broken(&error))
 }
 
