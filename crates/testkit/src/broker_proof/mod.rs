@@ -234,7 +234,7 @@ impl Proof {
 
     async fn batches(&self) -> Result<Vec<Value>> {
         let answer = self.api()?.get("/v1/batches?limit=1000").await?;
-        Ok(answer["items"].as_array().cloned().unwrap_or_default())
+        Ok(answer["data"].as_array().cloned().unwrap_or_default())
     }
 
     /// Every command has its batch, and each is done.
