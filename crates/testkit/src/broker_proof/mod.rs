@@ -151,13 +151,14 @@ impl Proof {
     }
 
     async fn start_coffer(&mut self) -> Result<()> {
-        let config = [
-            "--config".to_owned(),
-            self.config_file().display().to_string(),
-        ];
-        let server =
-            Server::start_with(&self.options.programs, &self.options.site, &config).await?;
-        self.api = Some(Api::new(&server.url, &self.options.site.token)?);
+        let mut arguments = Vec::new();
+        if self.config_file().exists() {
+            arguments.push("--config".to_owned());
+            arguments.push(self.config_file().display().to_string());
+        }
+        let (programs, site) = (&self.options.programs, &self.options.site);
+        let server = Server::start_with(programs, site, &arguments).await?;
+        self.api = Some(Api::new(&server.url, &site.token)?);
         self.server = Some(server);
         Ok(())
     }
@@ -233,7 +234,7 @@ impl Proof {
 
     async fn batches(&self) -> Result<Vec<Value>> {
         let answer = self.api()?.get("/v1/batches?limit=1000").await?;
-        Ok(answer["items"].as_array().cloned().unwrap_or_default())
+        Ok(answer["data"].as_array().cloned().unwrap_or_default())
     }
 
     /// Every command has its batch, and each is done.
