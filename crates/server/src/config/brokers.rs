@@ -188,7 +188,8 @@ fn check_senders(senders: &[Sender]) -> Result<(), String> {
             ));
         }
         let signed = |sender: &Sender| sender.public_key.is_some();
-        if !same.is_empty() && !(signed(sender) && same.iter().all(|other| signed(other))) {
+        let all_signed = signed(sender) && same.iter().all(|other| signed(other));
+        if !same.is_empty() && !all_signed {
             return Err(format!(
                 "subject {:?} has several senders, so each needs a public_key",
                 sender.subject
