@@ -174,28 +174,11 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
     let example = ["run", "--release", "-q", "--example"];
     match &options.job {
         Job::Derive { keys } => {
-            let of = ["rate", "-p", "coffer-derive", "--", &keys.to_string()];
-            process::run(command.args(example).args(of))
+            let of = ["rate", "-p", "coffer-derive", "--"];
+            process::run(command.args(example).args(of).arg(keys.to_string()))
         }
         Job::Solana => process::run(command.args(example).args(["solana", "-p", "coffer-keys"])),
-        Job::Brokers { events } => {
-            let of = [
-                "publish_rate",
-                "-p",
-                "coffer-brokers",
-                "--features",
-                "kafka",
-                "--",
-            ];
-            let brokers = Brokers::prepare(root)?;
-            for broker in ["rabbitmq", "kafka"] {
-                let mut cargo = Command::new("cargo");
-                cargo.current_dir(root).args(example).args(of);
-                cargo.args([broker, &events.to_string()]);
-                process::run(brokers.tell(&mut cargo))?;
-            }
-            Ok(())
-        }
+        Job::Brokers { events } => bench_brokers(root, *events),
         Job::Batch {
             rows,
             chains,
@@ -205,9 +188,7 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
         } => {
             let rows = rows.to_string();
             command.args(["bench-batch", "--rows", &rows, "--chains", chains]);
-            if let Some(url) = database_url {
-                command.args(["--database-url", url]);
-            }
+            on_database(&mut command, database_url.as_ref());
             if *kill {
                 command.arg("--kill");
             }
@@ -217,34 +198,18 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             engine,
             transfers,
             more,
-        } => {
-            // Its fsync stays on: a commit that is not durable measures nothing.
-            let cluster = (*engine != Engine::Sqlite)
-                .then(|| Cluster::start(true))
-                .transpose()?;
-            if let Some(cluster) = &cluster {
-                command.env("COFFER_TEST_POSTGRES_URL", &cluster.url);
-            }
-            command
-                .args(["bench-ledger", "--transfers", &transfers.to_string()])
-                .env("COFFER_TEST_ENGINES", engine.names());
-            process::run(command.args(more))
-        }
+        } => bench_ledger(&mut command, *engine, *transfers, more),
         Job::Api {
             rate,
             database_url,
             more,
         } => {
             command.args(["bench-api", "--rate", &rate.to_string()]);
-            if let Some(url) = database_url {
-                command.args(["--database-url", url]);
-            }
-            process::run(command.args(more))
+            process::run(on_database(&mut command, database_url.as_ref()).args(more))
         }
         Job::Relay { events, more } => {
-            Brokers::prepare(root)?.tell(&mut command);
             command.args(["bench-relay", "--events", &events.to_string()]);
-            process::run(command.args(more))
+            process::run(Brokers::prepare(root)?.tell(&mut command).args(more))
         }
         Job::Webhooks {
             events,
@@ -252,10 +217,7 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             more,
         } => {
             command.args(["bench-webhooks", "--events", &events.to_string()]);
-            if let Some(url) = database_url {
-                command.args(["--database-url", url]);
-            }
-            process::run(command.args(more))
+            process::run(on_database(&mut command, database_url.as_ref()).args(more))
         }
         Job::Bitcoin {
             blocks,
@@ -274,6 +236,47 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<()> {
             process::run(command.args(more))
         }
     }
+}
+
+fn bench_brokers(root: &Path, events: u32) -> Result<()> {
+    let brokers = Brokers::prepare(root)?;
+    for broker in ["rabbitmq", "kafka"] {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(root)
+            .args(["run", "--release", "-q", "--example", "publish_rate"])
+            .args(["-p", "coffer-brokers", "--features", "kafka", "--"])
+            .args([broker, &events.to_string()]);
+        process::run(brokers.tell(&mut cargo))?;
+    }
+    Ok(())
+}
+
+fn bench_ledger(
+    command: &mut Command,
+    engine: Engine,
+    transfers: u64,
+    more: &[String],
+) -> Result<()> {
+    // Its fsync stays on: a commit that is not durable measures nothing.
+    let cluster = (engine != Engine::Sqlite)
+        .then(|| Cluster::start(true))
+        .transpose()?;
+    if let Some(cluster) = &cluster {
+        command.env("COFFER_TEST_POSTGRES_URL", &cluster.url);
+    }
+    command
+        .args(["bench-ledger", "--transfers", &transfers.to_string()])
+        .env("COFFER_TEST_ENGINES", engine.names());
+    process::run(command.args(more))
+}
+
+/// Arguments for a job that may run on a PostgreSQL.
+fn on_database<'a>(command: &'a mut Command, url: Option<&String>) -> &'a mut Command {
+    if let Some(url) = url {
+        command.args(["--database-url", url]);
+    }
+    command
 }
 
 /// `coffer-testkit` beside the programs that it measures, all built for release.

@@ -118,6 +118,24 @@ struct Objects {
     address: String,
     key: String,
     drill: String,
+    webhook: String,
+}
+
+impl Objects {
+    /// A path with the object that it is about.
+    fn named(&self, path: &str) -> String {
+        let id = match path.split('/').nth(2) {
+            Some("batches") => &self.batch,
+            Some("wallets") => &self.wallet,
+            Some("keys") => &self.key,
+            Some("webhooks") => &self.webhook,
+            _ => &self.vault,
+        };
+        path.replace("{id}", id)
+            .replace("{vault}", &self.vault)
+            .replace("{address}", &self.address)
+            .replace("{drill_id}", &self.drill)
+    }
 }
 
 async fn objects(first: &Installation) -> Objects {
@@ -137,6 +155,12 @@ async fn objects(first: &Installation) -> Objects {
         .post(&format!("/v1/vaults/{vault}/drills"))
         .await
         .json();
+    // Of a type that never happens here, so that nothing is sent.
+    let webhook = json!({
+        "url": "https://hooks.example.com/", "types": ["network.frozen"], "check": false,
+    });
+    let webhook = first.client.json("POST", "/v1/webhooks", &webhook).await;
+    let webhook = webhook.json();
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     Objects {
         vault,
@@ -145,6 +169,7 @@ async fn objects(first: &Installation) -> Objects {
         address: text(&wallet["addresses"][0]["address"]),
         key: text(&keys["data"][0]["id"]),
         drill: text(&drill["drill_id"]),
+        webhook: text(&webhook["id"]),
     }
 }
 
@@ -155,7 +180,10 @@ fn body(path: &str) -> Value {
         Some("allow-list") => json!({ "external_ids": ["ann"] }),
         Some("{vault}") => json!({ "low": 1, "high": 2 }),
         Some("activate" | "reject") => json!({ "reason": "x" }),
-        Some("drills") => json!({}),
+        Some("drills" | "test" | "rotate") => json!({}),
+        Some("rewind") => json!({ "to": 0 }),
+        Some("redeliver") => json!({ "first": 1 }),
+        Some("{id}") if path.starts_with("/v1/webhooks/") => json!({ "types": [] }),
         _ => Value::Null,
     }
 }
@@ -178,19 +206,9 @@ async fn another_organizations_ids_name_nothing() {
         if !path.starts_with("/v1/") || !path.contains('{') {
             continue;
         }
-        let id = match path.split('/').nth(2) {
-            Some("batches") => &objects.batch,
-            Some("wallets") => &objects.wallet,
-            Some("keys") => &objects.key,
-            _ => &objects.vault,
-        };
-        let real = path
-            .replace("{id}", id)
-            .replace("{vault}", &objects.vault)
-            .replace("{address}", &objects.address)
-            .replace("{drill_id}", &objects.drill);
-        if path.ends_with("/proof") {
-            // A proof has to be one before it is looked for; the vault's own guard is tried by the others.
+        let real = objects.named(&path);
+        if path.contains("/drills/") {
+            // An answer to a drill has to be one before it is looked for; the vault's own guard is tried by the others.
             continue;
         }
         let answer = match body(&path) {

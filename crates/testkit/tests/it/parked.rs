@@ -5,18 +5,22 @@ use coffer_testkit::{Engine, Installation};
 
 use crate::scene::on_both_engines;
 
-async fn a_message_is_parked_once(engine: Engine) {
-    let installation = Installation::create(engine).await;
-    let (platform, admin) = (&installation.platform, &installation.admin);
-    let long = vec![b'x'; 100_000];
-    let parking = |body| Parking {
-        organization: admin.organization,
+fn parking<'a>(installation: &Installation, body: &'a [u8]) -> Parking<'a> {
+    Parking {
+        organization: installation.admin.organization,
         source: "orders",
         subject: "in.a",
         code: "bad_request",
         reason: "no JSON\0",
         body,
-    };
+    }
+}
+
+async fn a_message_is_parked_once(engine: Engine) {
+    let installation = Installation::create(engine).await;
+    let (platform, admin) = (&installation.platform, &installation.admin);
+    let long = vec![b'x'; 100_000];
+    let parking = |body| parking(&installation, body);
     let id = platform.park_message(parking(b"{")).await.expect("parked");
     for _ in 0..4 {
         assert_eq!(
@@ -59,7 +63,14 @@ async fn a_message_is_parked_once(engine: Engine) {
         .await
         .expect("a page");
     assert_eq!((one.items.len(), rest.items.len(), rest.next), (1, 1, None));
+}
 
+async fn a_message_is_discarded_on_the_record_and_refused_once_edited(engine: Engine) {
+    let installation = Installation::create(engine).await;
+    let (platform, admin) = (&installation.platform, &installation.admin);
+    let parking = |body| parking(&installation, body);
+    let id = platform.park_message(parking(b"{")).await.expect("parked");
+    platform.park_message(parking(b"[")).await.expect("parked");
     platform.discard_parked(admin, id).await.expect("discarded");
     let again = platform.discard_parked(admin, id).await;
     assert!(matches!(again, Err(Error::NotFound { .. })));
@@ -81,4 +92,7 @@ async fn a_message_is_parked_once(engine: Engine) {
     assert!(matches!(read, Err(Error::Integrity { .. })), "{read:?}");
 }
 
-on_both_engines!(a_message_is_parked_once);
+on_both_engines!(
+    a_message_is_parked_once,
+    a_message_is_discarded_on_the_record_and_refused_once_edited,
+);

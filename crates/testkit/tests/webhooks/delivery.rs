@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use coffer_domain::id::DeliveryId;
 use coffer_domain::vault::GateMode;
 use coffer_domain::webhook::SendLimits;
 use coffer_platform::webhooks::{DeliveryFilter, NewWebhook, RedeliveryRange, RotatedSecret};
 use coffer_platform::{Answer, Platform};
 use coffer_testkit::Engine;
-use coffer_testkit::receiver::{Receiver, Reply};
+use coffer_testkit::receiver::{Arrived, Receiver, Reply};
 
 use super::site::{Notifier, Site, assert_in_order, new, sequence};
 use crate::{on_both_engines, until};
@@ -176,6 +177,63 @@ async fn two_processes_do_not_deliver_twice(engine: Engine) {
     assert_eq!(receiver.events().len(), 31);
 }
 
+/// Ranges over three events of a vault and ten of wallets, each with how many it asks for.
+fn ranges(
+    first: &[Arrived],
+    vault: String,
+    (delivery, created_at_ms): (DeliveryId, i64),
+) -> [(RedeliveryRange, usize); 6] {
+    let numbers: Vec<u64> = first.iter().map(sequence).collect();
+    let event = first[4].id.parse().expect("an event's id");
+    let times = numbers.iter().min().copied();
+    [
+        (
+            RedeliveryRange {
+                event: Some(event),
+                ..RedeliveryRange::default()
+            },
+            1,
+        ),
+        (
+            RedeliveryRange {
+                delivery: Some(delivery),
+                ..RedeliveryRange::default()
+            },
+            1,
+        ),
+        (
+            RedeliveryRange {
+                subject: Some(vault),
+                first_seq: times,
+                ..RedeliveryRange::default()
+            },
+            3,
+        ),
+        (
+            RedeliveryRange {
+                first_seq: times,
+                last_seq: times.map(|seq| seq + 4),
+                ..RedeliveryRange::default()
+            },
+            5,
+        ),
+        (
+            RedeliveryRange {
+                from_ms: Some(created_at_ms),
+                ..RedeliveryRange::default()
+            },
+            13,
+        ),
+        (
+            RedeliveryRange {
+                until_ms: Some(0),
+                ..RedeliveryRange::default()
+            },
+            0,
+        ),
+    ]
+}
+
 async fn what_was_sent_is_sent_again_when_asked(engine: Engine) {
     let site = Site::create(engine).await;
     let receiver = Receiver::start().await;
@@ -199,56 +257,8 @@ async fn what_was_sent_is_sent_again_when_asked(engine: Engine) {
         )
         .await
         .expect("reads");
-    let vault = site.installation.vault.to_string();
-    let numbers: Vec<u64> = first.iter().map(sequence).collect();
-    let event = first[4].id.parse().expect("an event's id");
-    let times = numbers.iter().min().copied();
-    let ranges = [
-        (
-            RedeliveryRange {
-                event: Some(event),
-                ..RedeliveryRange::default()
-            },
-            1,
-        ),
-        (
-            RedeliveryRange {
-                delivery: Some(log.items[2].id),
-                ..RedeliveryRange::default()
-            },
-            1,
-        ),
-        (
-            RedeliveryRange {
-                subject: Some(vault),
-                first_seq: times,
-                ..RedeliveryRange::default()
-            },
-            3,
-        ),
-        (
-            RedeliveryRange {
-                first_seq: times,
-                last_seq: times.map(|seq| seq + 4),
-                ..RedeliveryRange::default()
-            },
-            5,
-        ),
-        (
-            RedeliveryRange {
-                from_ms: Some(created.view.webhook.created_at_ms),
-                ..RedeliveryRange::default()
-            },
-            13,
-        ),
-        (
-            RedeliveryRange {
-                until_ms: Some(0),
-                ..RedeliveryRange::default()
-            },
-            0,
-        ),
-    ];
+    let made = (log.items[2].id, created.view.webhook.created_at_ms);
+    let ranges = ranges(&first, site.installation.vault.to_string(), made);
     let mut expected = 13;
     for (range, count) in ranges {
         let asked = site
