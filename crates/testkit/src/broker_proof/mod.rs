@@ -194,6 +194,9 @@ impl Proof {
         match trouble {
             Trouble::None => {}
             Trouble::BrokerKilled => {
+                for queue in self.options.wiring.queues {
+                    self.options.broker.remembers(queue).await?;
+                }
                 self.options.broker.kill();
                 self.works_without_broker("killed").await?;
                 self.options.broker.start_again().await?;
@@ -369,16 +372,8 @@ impl Proof {
             .post("/v1/sinks/proof/rewind", "again", &to)
             .await?;
         self.sink_is_through().await?;
-        let deadline = Instant::now() + WITHIN;
-        while self.consumer.missing(&truth) > 0 {
-            ensure!(
-                Instant::now() < deadline,
-                "{} of {} events never came again",
-                self.consumer.missing(&truth),
-                truth.len()
-            );
-            self.consumer.drain().await?;
-        }
+        self.all_come_again(&truth).await?;
+        let truth = self.truth().await?;
         self.consumer.agrees_with(&truth)?;
         self.stop_coffer().await?;
         Ok(Summary {
@@ -387,6 +382,31 @@ impl Proof {
             events: truth.len(),
             received: self.consumer.received(),
         })
+    }
+
+    async fn all_come_again(&mut self, truth: &HashMap<String, String>) -> Result<()> {
+        let deadline = Instant::now() + WITHIN;
+        let mut follower = 0;
+        while self.consumer.missing(truth) > 0 {
+            ensure!(
+                Instant::now() < deadline,
+                "{} of {} events never came again",
+                self.consumer.missing(truth),
+                truth.len()
+            );
+            if self.options.wiring.holds_back {
+                follower += 1;
+                let rows: String = (0..ROWS + 1)
+                    .map(|row| format!("follower-{follower}-{row}\n"))
+                    .collect();
+                let rows = format!("external_id\n{rows}").into_bytes();
+                let key = format!("follower-{follower}");
+                self.api()?.upload(rows, "evm", &key).await?;
+                self.sink_is_through().await?;
+            }
+            self.consumer.drain().await?;
+        }
+        Ok(())
     }
 
     async fn one_batch_each(&self) -> Result<()> {

@@ -16,6 +16,10 @@ pub struct Wiring {
     pub strangers: Option<&'static str>,
     /// Whether messages stay at the broker when they were read.
     pub(super) rereads: bool,
+    /// Whether the broker shows the newest messages only once others follow them.
+    pub(super) holds_back: bool,
+    /// Queues that a kill would leave without a leader as long as the broker has not written down that it has them.
+    pub(super) queues: &'static [&'static str],
     pub(super) reader: Reader,
     sink: fn(&str) -> Value,
     submitter: fn(&str) -> Value,
@@ -29,6 +33,8 @@ impl Wiring {
         strangers: Some("in.erp.batch.strangers"),
         sink: |address| json!({ "servers": [nats(address)], "stream": "EVENTS", "prefix": "coffer", "create_stream": true }),
         rereads: true,
+        holds_back: false,
+        queues: &[],
         reader: |address, number| {
             let consumer = format!("reader-{number}");
             settings(
@@ -45,6 +51,8 @@ impl Wiring {
         strangers: Some("erp.batch.strangers"),
         sink: |address| json!({ "url": amqp(address), "exchange": "events", "queue": "events", "create": true }),
         rereads: false,
+        holds_back: false,
+        queues: &["events", "work"],
         reader: |address, _| {
             settings(
                 json!({ "rabbitmq": { "url": amqp(address), "queue": "events", "create": true } }),
@@ -60,6 +68,8 @@ impl Wiring {
         strangers: None,
         sink: |address| json!({ "servers": [address], "topic": "events", "create_topic": true, "partitions": 3, "replicas": 1 }),
         rereads: true,
+        holds_back: true,
+        queues: &[],
         reader: |address, number| {
             let group = format!("reader-{number}");
             settings(
