@@ -59,10 +59,9 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Args)]
-#[group(id = "customers", required = true, multiple = false, args = ["external_ids", "file"])]
 pub(crate) struct AssignArgs {
     /// Your own ids of the customers; unique. Asking again gives the same wallets.
-    #[arg(value_name = "EXTERNAL_ID", num_args = 1..)]
+    #[arg(value_name = "EXTERNAL_ID", num_args = 1.., required_unless_present = "file", conflicts_with = "file")]
     pub external_ids: Vec<String>,
     /// A file of external ids, one a line; `-` for standard input.
     #[arg(long, value_name = "FILE")]
@@ -139,4 +138,24 @@ pub(crate) struct VerifyArgs {
     /// A file of anchors kept apart from the database; without one, a cut tail cannot be seen.
     #[arg(long, value_name = "FILE")]
     pub anchor: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::args::Cli;
+
+    #[test]
+    fn customers_are_named_or_come_from_a_file() {
+        let check = |words: &[&str], good: bool| {
+            let words = ["coffer", "wallet", "assign"].iter().chain(words);
+            assert_eq!(Cli::try_parse_from(words).is_ok(), good);
+        };
+        check(&["a", "--label", "One", "--chains", "evm"], true);
+        check(&["a", "b"], true);
+        check(&["--file", "customers"], true);
+        check(&["a", "--file", "customers"], false);
+        check(&[], false);
+    }
 }

@@ -19,7 +19,7 @@ use coffer_platform::{
     Answer, Assigned, Caller, Error, NewVault, OsEntropy, OwnedOnce, Scope, SystemClock,
     WalletFilter,
 };
-use coffer_store::{Db, api_keys, audit, organizations, vaults};
+use coffer_store::{Db, api_keys, audit, events, organizations, vaults};
 use coffer_testkit::{Engine, Installation, TestDatabase};
 
 use crate::scene::{
@@ -94,12 +94,23 @@ async fn bring_over(from: &Db, to: &Db, organization: OrganizationId) {
     {
         api_keys::insert(&mut to, &key).await.expect("inserts");
     }
+    let mut told = 0;
     for record in audit::page(&mut from, organization, 0, 100)
         .await
         .expect("reads")
     {
-        audit::append(&mut to, &record, 0).await.expect("appends");
+        let payload: serde_json::Value = serde_json::from_str(&record.payload).expect("JSON");
+        told = payload["changes"]["events"][1].as_u64().unwrap_or(told);
+        audit::append(&mut to, &record, told)
+            .await
+            .expect("appends");
     }
+    let events = events::after(&mut from, organization, 0, 1000)
+        .await
+        .expect("reads");
+    events::insert_many(&mut to, &events)
+        .await
+        .expect("inserts");
     to.commit().await.expect("commits");
 }
 
