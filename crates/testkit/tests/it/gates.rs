@@ -600,7 +600,7 @@ async fn a_hook_that_never_answers_is_given_up(engine: Engine) {
     // Each fails otherwise than the one before, so that the row tells when an attempt is over.
     let not_a_decision = "the answer is not %";
     let failures = [
-        (Script::HangUp, "no connection"),
+        (Script::HangUp, "the answer broke off"),
         (Script::Reply("approve"), not_a_decision),
         (Script::Status("302 Found"), "%302"),
         (Script::Reply("{\"decision\":\"approved\"}"), not_a_decision),
