@@ -42,8 +42,9 @@ pub(super) struct Consumer {
     readers: usize,
     /// Whether messages stay at the broker when they were read.
     rereads: bool,
-    /// Messages at the broker that are no longer looked at.
-    passed: usize,
+    /// How often each event at the broker came before, and is no longer looked at: partitions are read in no order
+    /// among each other, so that a count of messages would not do.
+    before: HashMap<String, usize>,
     /// Since it last began anew, in the order of the broker.
     arrived: Vec<String>,
     /// Before that.
@@ -57,7 +58,7 @@ impl Consumer {
             rereads: wiring.rereads,
             address,
             readers: 0,
-            passed: 0,
+            before: HashMap::new(),
             arrived: Vec::new(),
             earlier: Vec::new(),
         }
@@ -65,14 +66,16 @@ impl Consumer {
 
     /// All is to be given again: what came before is no longer part of the order.
     pub(super) fn begin_anew(&mut self) {
-        self.passed += self.arrived.len();
+        for id in self.arrived.iter().filter_map(|text| id_of(text).ok()) {
+            *self.before.entry(id).or_default() += 1;
+        }
         self.earlier.append(&mut self.arrived);
     }
 
     /// The broker lost its data.
     pub(super) fn begin_with_nothing(&mut self) {
         self.begin_anew();
-        self.passed = 0;
+        self.before.clear();
     }
 
     pub(super) fn received(&self) -> usize {
@@ -86,7 +89,7 @@ impl Consumer {
             let settings = (self.reader)(&self.address, self.readers)?;
             if let Ok(texts) = read_all(&settings).await {
                 if self.rereads {
-                    self.arrived = texts.into_iter().skip(self.passed).collect();
+                    self.arrived = self.unseen(texts);
                 } else {
                     self.arrived.extend(texts);
                 }
@@ -95,6 +98,22 @@ impl Consumer {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         bail!("the broker gives nothing")
+    }
+
+    /// Those that are more than came before.
+    fn unseen(&self, texts: Vec<String>) -> Vec<String> {
+        let mut left = self.before.clone();
+        let is_new = |text: &String| {
+            let id = id_of(text).unwrap_or_default();
+            match left.get_mut(&id) {
+                Some(count) if *count > 0 => {
+                    *count -= 1;
+                    false
+                }
+                _ => true,
+            }
+        };
+        texts.into_iter().filter(is_new).collect()
     }
 
     /// How many events have not arrived since it last began anew.
