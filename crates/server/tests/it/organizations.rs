@@ -179,7 +179,7 @@ fn body(path: &str) -> Value {
         Some("gate") => json!({ "mode": "manual" }),
         Some("allow-list") => json!({ "external_ids": ["ann"] }),
         Some("{vault}") => json!({ "low": 1, "high": 2 }),
-        Some("activate" | "reject") => json!({ "reason": "x" }),
+        Some("activate" | "reject" | "disable") => json!({ "reason": "x" }),
         Some("drills" | "test" | "rotate") => json!({}),
         Some("rewind") => json!({ "to": 0 }),
         Some("redeliver") => json!({ "first": 1 }),
