@@ -84,6 +84,13 @@ impl ChainId {
             _ => None,
         }
     }
+
+    /// The network that texts of its addresses are of; it matters to Bitcoin alone.
+    #[must_use]
+    pub fn bitcoin_network(&self) -> BitcoinNetwork {
+        let family = self.family();
+        family.map_or(BitcoinNetwork::Mainnet, ChainFamily::bitcoin_network)
+    }
 }
 
 impl FromStr for ChainId {

@@ -171,8 +171,8 @@ pub struct DepositEventV1 {
 
 impl DepositEventV1 {
     pub(crate) fn of(deposit: &Deposit, asset: &Asset, external_id: Option<String>) -> Self {
-        // Only Bitcoin's texts depend on the network, and no such chain is watched.
-        let text = |payload| coffer_chains::encode(payload, BitcoinNetwork::Mainnet);
+        let network = asset.name.chain.bitcoin_network();
+        let text = |payload| coffer_chains::encode(payload, network);
         Self {
             id: deposit.id.to_string(),
             network_id: deposit.network.to_string(),

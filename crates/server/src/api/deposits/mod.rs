@@ -6,15 +6,13 @@ mod reject;
 mod release;
 mod show;
 
-use coffer_domain::address::BitcoinNetwork;
-use coffer_domain::chain::ChainFamily;
+use coffer_domain::time::rfc3339;
 use coffer_platform::DepositView as Deposit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::amount::{AmountView, BlockView};
 use crate::access::Routes;
-use coffer_domain::time::rfc3339;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = list::route(routes);
@@ -74,8 +72,7 @@ pub(crate) struct DepositDecisionBody {
 impl From<&Deposit> for DepositView {
     fn from(view: &Deposit) -> Self {
         let (deposit, asset) = (&view.deposit, &view.asset);
-        let family = asset.name.chain.family();
-        let network = family.map_or(BitcoinNetwork::Mainnet, ChainFamily::bitcoin_network);
+        let network = asset.name.chain.bitcoin_network();
         let text = |payload| coffer_chains::encode(payload, network);
         Self {
             id: deposit.id.to_string(),

@@ -2,7 +2,7 @@
 
 use coffer_domain::deposit::DepositState::{Confirmed, Detected, Finalized, Retracted};
 use coffer_domain::ledger::AccountKind::{Custody, Customer};
-use coffer_platform::Followed;
+use coffer_platform::{EventFilter, Followed};
 use coffer_testkit::Engine;
 use coffer_testkit::bitcoind::COIN;
 
@@ -53,6 +53,28 @@ async fn both_kinds_of_output_are_credited_once(engine: Engine) {
             .all(|one| one.state == Finalized)
     );
     assert_eq!(site.outputs("spent_height IS NULL").await, 3);
+    told_with_addresses_of_this_network(&site).await;
+}
+
+/// Three deposits in three states each, and their addresses as a wallet of this network writes them.
+async fn told_with_addresses_of_this_network(site: &Site) {
+    let filter = EventFilter {
+        types: vec!["deposit.*".parse().expect("a pattern")],
+        subject: None,
+    };
+    let installation = &site.installation;
+    let page = installation
+        .platform
+        .events(&installation.admin, &filter, 0, 100)
+        .await
+        .expect("reads");
+    assert_eq!(page.items.len(), 9);
+    for event in page.items {
+        let data: serde_json::Value = serde_json::from_str(&event.data).expect("JSON");
+        let address = data["address"].as_str().expect("an address");
+        assert!(address.starts_with("bcrt1"), "{address}");
+        assert_eq!(data["symbol"], "BTC");
+    }
 }
 
 async fn a_reward_is_credited_when_it_may_be_spent(engine: Engine) {
