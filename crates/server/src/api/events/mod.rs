@@ -19,7 +19,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     stream::route(routes)
 }
 
-/// Which events are wanted. Flat in each query, since query strings have no structure to flatten into.
+/// Which events are wanted; of a stream, `limit` is that of each read behind it.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
