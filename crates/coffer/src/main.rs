@@ -22,6 +22,11 @@ use clap::Parser;
 use crate::args::Cli;
 use crate::error::Failure;
 
+/// A batch makes and drops some twenty small allocations a row, on whichever thread; glibc's allocator takes a sixth of its
+/// processor time for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the environment says; nothing else reads it.
 #[derive(Default)]
 struct Environment {

@@ -17,8 +17,11 @@ use crate::transaction::transact;
 use crate::vaults::Derived;
 use crate::{Caller, Error, Platform, blocking};
 
-/// Entries added in one transaction.
+/// Entries added in one transaction for calls that wait for them.
 const STEP: u32 = 500;
+/// The same ahead of need: calls that find the pool filled wait behind such a transaction for about as long as behind
+/// each other.
+const STEP_AHEAD: u32 = 64;
 const MAX_HIGH: u32 = 1_000_000;
 const DEFAULT: Watermarks = Watermarks {
     low: 100,
@@ -114,12 +117,7 @@ impl Platform {
         drop(tx);
         let mut added = 0;
         for (vault, count) in wanted {
-            let mut left = count;
-            while left > 0 {
-                let step = left.min(STEP);
-                self.fill_pool(vault, step).await?;
-                left -= step;
-            }
+            self.fill_in_steps(vault, count, STEP_AHEAD).await?;
             added += count;
         }
         Ok(added)
@@ -128,9 +126,13 @@ impl Platform {
     /// Begins a pool with the default watermarks, if it was never used, and adds entries that are needed now.
     pub(crate) async fn begin_pool(&self, vault: VaultId, needed: u32) -> Result<(), Error> {
         transact!(self, tx, { Ok(rows::begin(tx, vault, DEFAULT).await?) })?;
-        let mut left = needed;
+        self.fill_in_steps(vault, needed, STEP).await
+    }
+
+    async fn fill_in_steps(&self, vault: VaultId, count: u32, most: u32) -> Result<(), Error> {
+        let mut left = count;
         while left > 0 {
-            let step = left.min(STEP);
+            let step = left.min(most);
             self.fill_pool(vault, step).await?;
             left -= step;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coffer_store::{StoreError, Tx};
 
-use crate::Error;
+use crate::{Error, Platform};
 
 /// Times that one transaction is tried in all.
 pub(crate) const ATTEMPTS: u32 = 12;
@@ -16,9 +16,21 @@ pub(crate) enum Next<T> {
 }
 
 /// Commits a body that succeeded; says whether to run it again when it, or its commit, lost a race.
-pub(crate) async fn conclude<T>(tx: Tx, result: Result<T, Error>, attempt: u32) -> Next<T> {
+pub(crate) async fn conclude<T>(
+    platform: &Platform,
+    mut tx: Tx,
+    result: Result<T, Error>,
+    attempt: u32,
+) -> Next<T> {
     let result = match result {
-        Ok(value) => tx.commit().await.map(|()| value).map_err(Error::from),
+        Ok(value) => {
+            let appended = tx.take_appended();
+            let committed = tx.commit().await.map_err(Error::from);
+            committed.map(|()| {
+                platform.0.chains.take_own(&appended, &platform.0.seals);
+                value
+            })
+        }
         Err(error) => {
             drop(tx);
             Err(error)
@@ -75,7 +87,7 @@ macro_rules! transact {
                 let $tx = &mut transaction;
                 async { $body }.await
             };
-            match $crate::transaction::conclude(transaction, result, attempt).await {
+            match $crate::transaction::conclude(&$platform, transaction, result, attempt).await {
                 $crate::transaction::Next::Done(result) => {
                     if result.is_ok() {
                         $platform.0.feed.committed();

@@ -90,6 +90,9 @@ impl Platform {
     /// Where the database stands at some moment after this call began; `None` when it cannot be asked, and whoever
     /// reads then finds out why.
     pub(crate) async fn mark(&self) -> Option<Mark> {
+        if let Some(mark) = self.0.db.mark_at_once() {
+            return Some(mark);
+        }
         let (tell, told) = oneshot::channel();
         let begin = self.0.unchanged.looks(|looks| {
             looks.waiting.push(tell);
@@ -132,8 +135,12 @@ impl Platform {
         if self.0.unchanged.with(mark, known) {
             return self.guard(organization);
         }
-        let mut tx = self.0.db.read().await?;
-        self.follow(&mut tx, organization).await?;
+        let head = coffer_store::audit::look_head(&self.0.db, organization).await?;
+        if self.0.chains.is_behind(organization, head) {
+            let mut tx = self.0.db.read().await?;
+            self.follow(&mut tx, organization).await?;
+        }
+        self.guard(organization)?;
         let keep = |kept: &mut Kept| kept.followed.insert(organization);
         self.0.unchanged.with(mark, keep);
         Ok(())

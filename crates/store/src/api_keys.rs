@@ -2,7 +2,7 @@
 
 use coffer_domain::id::{ApiKeyId, OrganizationId};
 
-use crate::{Param, Row, Sealed, StoreError, Tx};
+use crate::{Db, Param, Row, Sealed, StoreError, Tx};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyRow {
@@ -82,13 +82,24 @@ pub async fn update(
     .await
 }
 
+fn select_by_id() -> String {
+    format!("SELECT {COLUMNS} FROM api_keys WHERE id = $1")
+}
+
 pub async fn by_id(tx: &mut Tx, id: ApiKeyId) -> Result<Option<Sealed<ApiKeyRow>>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE id = $1");
-    tx.fetch_optional(sql, &[Param::Blob(id.as_bytes())])
+    tx.fetch_optional(select_by_id(), &[Param::Blob(id.as_bytes())])
         .await?
         .as_ref()
         .map(read)
         .transpose()
+}
+
+/// Like [`by_id`], outside of a transaction.
+pub async fn look_by_id(db: &Db, id: ApiKeyId) -> Result<Option<Sealed<ApiKeyRow>>, StoreError> {
+    let rows = db
+        .look(select_by_id(), &[Param::Blob(id.as_bytes())])
+        .await?;
+    rows.first().map(read).transpose()
 }
 
 pub async fn of_organization(

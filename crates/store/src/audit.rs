@@ -2,7 +2,7 @@
 
 use coffer_domain::id::OrganizationId;
 
-use crate::{Param, Row, StoreError, Tx};
+use crate::{Db, Param, Row, StoreError, Tx};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
@@ -42,31 +42,40 @@ pub async fn lock_head(
     organization: OrganizationId,
 ) -> Result<Option<Head>, StoreError> {
     let lock = tx.engine().for_update();
-    read_head(tx, organization, lock).await
+    fetch_head(tx, organization, lock).await
+}
+
+/// The head as it is now, outside of a transaction.
+pub async fn look_head(db: &Db, organization: OrganizationId) -> Result<Option<Head>, StoreError> {
+    let params = [Param::Blob(organization.as_bytes())];
+    let rows = db.look(HEAD, &params).await?;
+    rows.first().map(read_head).transpose()
 }
 
 pub async fn head(tx: &mut Tx, organization: OrganizationId) -> Result<Option<Head>, StoreError> {
-    read_head(tx, organization, "").await
+    fetch_head(tx, organization, "").await
 }
 
-async fn read_head(
+const HEAD: &str = "SELECT seq, hash, event_seq FROM audit_heads WHERE organization_id = $1";
+
+async fn fetch_head(
     tx: &mut Tx,
     organization: OrganizationId,
     lock: &str,
 ) -> Result<Option<Head>, StoreError> {
-    let sql =
-        format!("SELECT seq, hash, event_seq FROM audit_heads WHERE organization_id = $1{lock}");
+    let sql = format!("{HEAD}{lock}");
     let row = tx
         .fetch_optional(sql, &[Param::Blob(organization.as_bytes())])
         .await?;
-    row.map(|row| {
-        Ok(Head {
-            seq: seq(row.int(0)?)?,
-            hash: row.bytes(1)?,
-            events: row.u64(2)?,
-        })
+    row.as_ref().map(read_head).transpose()
+}
+
+fn read_head(row: &Row) -> Result<Head, StoreError> {
+    Ok(Head {
+        seq: seq(row.int(0)?)?,
+        hash: row.bytes(1)?,
+        events: row.u64(2)?,
     })
-    .transpose()
 }
 
 /// Appends a record and moves the head to it; `events` is the newest event's number with it.
@@ -99,6 +108,7 @@ pub async fn append(tx: &mut Tx, record: &AuditRow, events: u64) -> Result<(), S
         ],
     )
     .await?;
+    tx.note_appended(record.clone());
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Postgres, Sqlite};
 
-use crate::db::{Engine, Tx};
+use crate::db::{Engine, On, Tx};
 use crate::dialect::store_error;
 use crate::{Param, Row, StoreError};
 
@@ -54,8 +54,8 @@ impl Insertion {
 
     /// Answers how many rows were inserted.
     pub async fn run(&self, tx: &mut Tx) -> Result<u64, StoreError> {
-        match (&self.0, tx) {
-            (Ready::Sqlite(statements), Tx::Sqlite(tx)) => {
+        match (&self.0, &mut tx.on) {
+            (Ready::Sqlite(statements), On::Sqlite(tx)) => {
                 let mut inserted = 0;
                 for (sql, arguments) in statements {
                     let sql = AssertSqlSafe(Arc::clone(sql));
@@ -65,7 +65,7 @@ impl Insertion {
                 }
                 Ok(inserted)
             }
-            (Ready::Postgres(sql, pieces), Tx::Pg(tx)) => {
+            (Ready::Postgres(sql, pieces), On::Pg(tx)) => {
                 let mut sink = tx.copy_in_raw(sql).await.map_err(store_error)?;
                 for piece in pieces {
                     sink.send(piece.as_slice()).await.map_err(store_error)?;
@@ -262,12 +262,12 @@ where
     let mut changed = 0;
     let mut rows = rows;
     while let Some(part) = part(tx.engine(), columns.len() + 2, &mut rows) {
-        changed += match tx {
-            Tx::Sqlite(_) => {
+        changed += match &mut tx.on {
+            On::Sqlite(_) => {
                 let (sql, params) = with_values(&sql, &part);
                 tx.execute(sql, &params).await?
             }
-            Tx::Pg(pg) => with_arrays(&sql, &part)
+            On::Pg(pg) => with_arrays(&sql, &part)
                 .execute(&mut **pg)
                 .await
                 .map_err(store_error)?
@@ -287,12 +287,12 @@ pub async fn fetch_joined(
     let mut found = Vec::with_capacity(keys.len());
     let mut rows = keys.into_iter();
     while let Some(part) = part(tx.engine(), width, &mut rows) {
-        match tx {
-            Tx::Sqlite(_) => {
+        match &mut tx.on {
+            On::Sqlite(_) => {
                 let (sql, params) = with_values(sql, &part);
                 found.extend(tx.fetch(sql, &params).await?);
             }
-            Tx::Pg(pg) => {
+            On::Pg(pg) => {
                 let rows = with_arrays(sql, &part).fetch_all(&mut **pg).await;
                 found.extend(rows.map_err(store_error)?.into_iter().map(Row::Pg));
             }
@@ -307,8 +307,8 @@ pub async fn fetch_in(tx: &mut Tx, select: &str, keys: &[&[u8]]) -> Result<Vec<R
         return Ok(Vec::new());
     }
     let mut found = Vec::with_capacity(keys.len());
-    match tx {
-        Tx::Sqlite(_) => {
+    match &mut tx.on {
+        On::Sqlite(_) => {
             for keys in keys.chunks(KEYS_PER_QUERY) {
                 let mut params: Vec<Param<'_>> = keys.iter().map(|key| Param::Blob(key)).collect();
                 // Filled up with the last one, so that few statements are kept prepared.
@@ -318,7 +318,7 @@ pub async fn fetch_in(tx: &mut Tx, select: &str, keys: &[&[u8]]) -> Result<Vec<R
                 found.extend(tx.fetch(format!("{select} IN ({marks})"), &params).await?);
             }
         }
-        Tx::Pg(pg) => {
+        On::Pg(pg) => {
             let sql = format!("{select} = ANY($1)");
             let query = sqlx::query::<Postgres>(AssertSqlSafe(sql)).bind(keys);
             let rows = query.fetch_all(&mut **pg).await.map_err(store_error)?;

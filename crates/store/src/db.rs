@@ -5,12 +5,15 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use coffer_domain::id::OrganizationId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
+use crate::audit::AuditRow;
 use crate::dialect::{check_settings, missing_guards, store_error, weak_settings};
 use crate::mark::{Mark, Witness, postgres_mark};
+use crate::send_at_once::send_at_once;
 use crate::{Param, Row, StoreError, migrate};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +104,7 @@ impl Db {
             .connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB))
             .await
             .map_err(store_error)?;
-        let witness = Witness::new(options.clone().pragma("query_only", "on"));
+        let witness = Witness::new(path, options.clone().pragma("query_only", "on"));
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -135,9 +138,16 @@ impl Db {
                 "idle_in_transaction_session_timeout",
                 PG_IDLE_IN_TRANSACTION_MS,
             )]);
+        let port = options.get_port();
         let pool = PgPoolOptions::new()
             .max_connections(PG_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(move |_, _| {
+                Box::pin(async move {
+                    send_at_once(port);
+                    Ok(())
+                })
+            })
             .connect_with(options)
             .await
             .map_err(store_error)?;
@@ -156,9 +166,13 @@ impl Db {
     pub async fn write(&self) -> Result<Tx, StoreError> {
         match &self.0 {
             Pools::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                begun.map(|tx| Tx::new(On::Sqlite(tx), true))
             }
-            Pools::Postgres(pool) => pool.begin().await.map(Tx::Pg),
+            Pools::Postgres(pool) => {
+                let begun = pool.begin().await;
+                begun.map(|tx| Tx::new(On::Pg(tx), false))
+            }
         }
         .map_err(store_error)
     }
@@ -166,11 +180,15 @@ impl Db {
     /// Begins a transaction that reads one snapshot.
     pub async fn read(&self) -> Result<Tx, StoreError> {
         match &self.0 {
-            Pools::Sqlite { readers, .. } => readers.begin().await.map(Tx::Sqlite),
-            Pools::Postgres(pool) => pool
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .await
-                .map(Tx::Pg),
+            Pools::Sqlite { readers, .. } => {
+                let begun = readers.begin().await;
+                begun.map(|tx| Tx::new(On::Sqlite(tx), true))
+            }
+            Pools::Postgres(pool) => {
+                let how = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let begun = pool.begin_with(how).await;
+                begun.map(|tx| Tx::new(On::Pg(tx), true))
+            }
         }
         .map_err(store_error)
     }
@@ -204,6 +222,15 @@ impl Db {
         }
     }
 
+    /// The same without waiting, where the engine can; `None` leaves it to [`Self::mark`].
+    #[must_use]
+    pub fn mark_at_once(&self) -> Option<Mark> {
+        match &self.0 {
+            Pools::Sqlite { witness, .. } => witness.look_at_once(),
+            Pools::Postgres(_) => None,
+        }
+    }
+
     /// Settings that deserve a warning; the unsafe ones were refused on opening.
     pub async fn weak_settings(&self) -> Result<Vec<String>, StoreError> {
         weak_settings(&mut self.read().await?).await
@@ -231,18 +258,57 @@ impl Db {
 }
 
 /// A transaction; dropped without [`Tx::commit`] it is rolled back.
-pub enum Tx {
+pub struct Tx {
+    pub(crate) on: On,
+    /// What it sees stays as it is, but for its own changes.
+    is_snapshot: bool,
+    /// Organizations whose audit chain was followed in it.
+    followed: Vec<OrganizationId>,
+    /// Audit records that it appends.
+    appended: Vec<AuditRow>,
+}
+
+pub(crate) enum On {
     Sqlite(Transaction<'static, Sqlite>),
     Pg(Transaction<'static, Postgres>),
 }
 
 impl Tx {
+    fn new(on: On, is_snapshot: bool) -> Self {
+        Self {
+            on,
+            is_snapshot,
+            followed: Vec::new(),
+            appended: Vec::new(),
+        }
+    }
+
     #[must_use]
     pub fn engine(&self) -> Engine {
-        match self {
-            Self::Sqlite(_) => Engine::Sqlite,
-            Self::Pg(_) => Engine::Postgres,
+        match self.on {
+            On::Sqlite(_) => Engine::Sqlite,
+            On::Pg(_) => Engine::Postgres,
         }
+    }
+
+    /// Whether the organization's audit chain was followed to its end in this transaction and nobody else can have
+    /// moved the end that it sees since.
+    #[must_use]
+    pub fn has_followed(&self, organization: OrganizationId) -> bool {
+        self.is_snapshot && self.followed.contains(&organization)
+    }
+
+    pub fn note_followed(&mut self, organization: OrganizationId) {
+        self.followed.push(organization);
+    }
+
+    pub(crate) fn note_appended(&mut self, record: AuditRow) {
+        self.appended.push(record);
+    }
+
+    /// The audit records appended so far; they count once the transaction is committed.
+    pub fn take_appended(&mut self) -> Vec<AuditRow> {
+        std::mem::take(&mut self.appended)
     }
 
     /// Runs one statement; answers how many rows it changed.
@@ -252,12 +318,12 @@ impl Tx {
         params: &[Param<'_>],
     ) -> Result<u64, StoreError> {
         let sql = sql.into();
-        match self {
-            Self::Sqlite(tx) => bound!(Sqlite, sql, params)
+        match &mut self.on {
+            On::Sqlite(tx) => bound!(Sqlite, sql, params)
                 .execute(&mut **tx)
                 .await
                 .map(|done| done.rows_affected()),
-            Self::Pg(tx) => bound!(Postgres, sql, params)
+            On::Pg(tx) => bound!(Postgres, sql, params)
                 .execute(&mut **tx)
                 .await
                 .map(|done| done.rows_affected()),
@@ -284,12 +350,12 @@ impl Tx {
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
-        match self {
-            Self::Sqlite(tx) => bound!(Sqlite, sql, params)
+        match &mut self.on {
+            On::Sqlite(tx) => bound!(Sqlite, sql, params)
                 .fetch_all(&mut **tx)
                 .await
                 .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-            Self::Pg(tx) => bound!(Postgres, sql, params)
+            On::Pg(tx) => bound!(Postgres, sql, params)
                 .fetch_all(&mut **tx)
                 .await
                 .map(|rows| rows.into_iter().map(Row::Pg).collect()),
@@ -325,9 +391,9 @@ impl Tx {
 
     /// Several statements without parameters, as a migration has them.
     pub(crate) async fn execute_script(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
-            Self::Pg(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
+        match &mut self.on {
+            On::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
+            On::Pg(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
         }
         .map_err(store_error)
     }
@@ -336,9 +402,9 @@ impl Tx {
     /// PostgreSQL with synchronous replication would leave the outcome unknown.
     pub async fn commit(self) -> Result<(), StoreError> {
         let committing = tokio::spawn(async move {
-            match self {
-                Self::Sqlite(tx) => tx.commit().await,
-                Self::Pg(tx) => tx.commit().await,
+            match self.on {
+                On::Sqlite(tx) => tx.commit().await,
+                On::Pg(tx) => tx.commit().await,
             }
         });
         match committing.await {

@@ -36,6 +36,7 @@ pub mod progress;
 pub mod reconciliations;
 pub mod rescans;
 mod row;
+mod send_at_once;
 pub mod sink_cursors;
 pub mod snapshots;
 pub mod units;

@@ -238,15 +238,38 @@ impl Chains {
         seals: &SealKeys,
         organization: OrganizationId,
     ) -> Result<(), Error> {
-        let head = rows::head(tx, organization).await?;
-        let known = self.head(organization);
-        let moved = head.is_some_and(|head| {
-            head.seq > known.seq || (head.seq == known.seq && head.hash != known.hash)
-        });
-        if moved {
-            return self.catch_up(tx, seals, organization).await;
+        if tx.has_followed(organization) {
+            return self.check(organization);
         }
+        let head = rows::head(tx, organization).await?;
+        if self.is_behind(organization, head) {
+            self.catch_up(tx, seals, organization).await?;
+        }
+        tx.note_followed(organization);
         self.check(organization)
+    }
+
+    /// Whether the database's head is one that is still to be read or judged.
+    pub(crate) fn is_behind(&self, organization: OrganizationId, head: Option<rows::Head>) -> bool {
+        let known = self.head(organization);
+        head.is_some_and(|head| {
+            head.seq > known.seq || (head.seq == known.seq && head.hash != known.hash)
+        })
+    }
+
+    /// Takes records that this process has committed, so that they need not be read. Whatever came between is read with them
+    /// by the next who follows.
+    pub(crate) fn take_own(&self, records: &[AuditRow], seals: &SealKeys) {
+        for record in records {
+            self.with(record.organization, |chain| {
+                if chain.broken.is_none()
+                    && chain.seq + 1 == record.seq
+                    && let Err(reason) = chain.take(record, seals)
+                {
+                    announce(record.organization, chain, reason);
+                }
+            });
+        }
     }
 
     /// Like [`Self::catch_up`], and finds a cut tail too. `tx` must be a snapshot that has read nothing
@@ -286,8 +309,12 @@ impl Chains {
             let page = rows::page(tx, organization, known, PAGE).await?;
             let last = page.len() < PAGE as usize;
             self.with(organization, |chain| {
+                // Some may have been taken by those who committed them meanwhile.
                 let mut wanted = page.iter().filter(|row| row.seq <= end);
-                let verified = wanted.try_for_each(|row| chain.take(row, seals));
+                let verified = wanted.try_for_each(|row| match row.seq > chain.seq {
+                    true => chain.take(row, seals),
+                    false => Ok(()),
+                });
                 if let Err(reason) = verified {
                     announce(organization, chain, reason);
                 }

@@ -290,3 +290,48 @@ async fn records_tell_which_wallets_they_created_in_the_old_form_too() {
     );
     assert_eq!(chains.wallet_version(organization(), vault, 8), 1);
 }
+
+/// Takes the records in pieces as their committers would, with what others committed read in between.
+#[tokio::test]
+async fn own_records_are_taken_without_reading_and_never_over_a_gap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = chain_of_ten(folder.path()).await;
+    let (chains, of) = (Chains::default(), organization());
+    let mut tx = db.read().await.expect("begins");
+    let all = coffer_store::audit::page(&mut tx, of, 0, 100)
+        .await
+        .expect("reads");
+    let stand = || (chains.head(of).seq, chains.object_version(of, "thing"));
+    chains.take_own(&all[..3], &seals());
+    assert_eq!(stand(), (3, 3));
+    // Another process's fourth was not read yet: the fifth has to wait for it.
+    chains.take_own(&all[4..5], &seals());
+    assert_eq!(stand(), (3, 3));
+    chains.catch_up(&mut tx, &seals(), of).await.expect("whole");
+    assert_eq!(stand(), (10, 10));
+    // Read by somebody else before their committer came to it.
+    chains.take_own(&all[8..], &seals());
+    assert_eq!(stand(), (10, 10));
+    chains.check(of).expect("whole");
+    // What was committed is taken as it was appended, or not at all.
+    let chains = Chains::default();
+    let mut edited = all[0].clone();
+    edited.payload = edited.payload.replace("1]", "2]");
+    assert_ne!(edited, all[0]);
+    chains.take_own(&[edited], &seals());
+    assert_eq!(chains.head(of).seq, 0);
+    assert!(chains.check(of).is_err());
+}
+
+#[tokio::test]
+async fn a_chain_followed_once_in_a_snapshot_is_not_asked_for_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = chain_of_ten(folder.path()).await;
+    let (chains, of) = (Chains::default(), organization());
+    let mut tx = db.read().await.expect("begins");
+    assert!(!tx.has_followed(of));
+    chains.follow(&mut tx, &seals(), of).await.expect("whole");
+    assert!(tx.has_followed(of));
+    assert!(!tx.has_followed(OrganizationId::from_bytes([8; 16])));
+    assert!(!db.read().await.expect("begins").has_followed(of));
+}

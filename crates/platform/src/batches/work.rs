@@ -43,6 +43,8 @@ pub(crate) enum Worked {
 
 /// A chunk ready to be committed, but for what only the transaction can know.
 struct Prepared {
+    /// As it was when the work began.
+    batch: Batch,
     vault: Vault,
     /// Good rows: number and row.
     good: Vec<(u32, GoodRow)>,
@@ -114,8 +116,8 @@ impl Platform {
         // each row is needed only where a customer has one, which the first try finds out.
         let mut tried = false;
         let next = transact!(self, tx, {
-            let ask_first = std::mem::replace(&mut tried, true);
-            self.commit_chunk(tx, leased, &prepared, ask_first).await?;
+            let again = std::mem::replace(&mut tried, true);
+            self.commit_chunk(tx, leased, &prepared, again).await?;
             if stop.is_cancelled() {
                 return Ok(None);
             }
@@ -202,6 +204,7 @@ impl Platform {
             );
         }
         let mut prepared = Prepared {
+            batch: batch.clone(),
             vault,
             good,
             bad,
@@ -212,7 +215,7 @@ impl Platform {
         };
         if prepared.vault.gate.mode != GateMode::AllowList {
             let mode = prepared.vault.gate.mode;
-            let (born, _) = self.born(batch, &prepared, mode, &Found::default())?;
+            let (born, _) = self.born(&prepared, mode, &Found::default())?;
             prepared.expected = Some(born);
         }
         Ok(prepared)
@@ -224,7 +227,7 @@ impl Platform {
         tx: &mut Tx,
         leased: &LeasedChunk,
         prepared: &Prepared,
-        ask_first: bool,
+        again: bool,
     ) -> Result<(), Error> {
         let chunk = &leased.chunk;
         if !chunks::lock_lease(tx, chunk.batch, chunk.number, leased.fence).await? {
@@ -232,14 +235,16 @@ impl Platform {
             tracing::warn!(batch = %chunk.batch, chunk = chunk.number, "the lease was taken over; this work is dropped");
             return Ok(());
         }
-        let row = self.lock_batch(tx, chunk.batch).await?;
-        let (mut batch, expected) = (row.batch, row.version);
-        if batch.state.is_final() {
+        let state = match again {
+            // What ended the batch was what the last try lost to, or may be.
+            true => self.lock_batch(tx, chunk.batch).await?.batch.state,
+            false => prepared.batch.state,
+        };
+        if state.is_final() {
             return Ok(());
         }
-        self.refuse_done_before(&batch, chunk)?;
-        let ask_first = ask_first || batch.rows_existing > 0;
-        let (born, existing) = self.split(tx, &batch, prepared, ask_first).await?;
+        self.refuse_done_before(&prepared.batch, chunk)?;
+        let (born, existing) = self.split(tx, prepared, again).await?;
         match (&born, &prepared.insertion) {
             (Cow::Borrowed(_), Some(insertion)) => insertion.run(tx).await?,
             _ => wallets::insert_many(tx, &born).await?,
@@ -250,6 +255,12 @@ impl Platform {
             dead: prepared.dead.clone(),
         };
         let (text, seal) = outcome.to_stored(&self.0.seals, chunk.batch, chunk.number);
+        // Locked last: until here a database that can takes the wallets of several chunks at once.
+        let row = self.lock_batch(tx, chunk.batch).await?;
+        let (mut batch, expected) = (row.batch, row.version);
+        if batch.state.is_final() {
+            return Err(Error::Contended(format!("{} ended meanwhile", batch.id)));
+        }
         chunks::finish(tx, chunk.batch, chunk.number, (&text, &seal)).await?;
         self.count(&mut batch, prepared, &born, &outcome)?;
         let version = self.store_batch(tx, batch.clone(), expected).await?;
@@ -281,10 +292,11 @@ impl Platform {
     async fn split<'a>(
         &self,
         tx: &mut Tx,
-        batch: &Batch,
         prepared: &'a Prepared,
         ask_first: bool,
     ) -> Result<(Cow<'a, [Sealed<Wallet>]>, Existing), Error> {
+        let batch = &prepared.batch;
+        let ask_first = ask_first || batch.rows_existing > 0;
         // The gate in force now, not the one when the chunk was begun.
         let vault = self
             .vault_row(tx, batch.organization, batch.vault)
@@ -316,17 +328,17 @@ impl Platform {
         {
             return Ok((Cow::Borrowed(expected), Vec::new()));
         }
-        let (born, existing) = self.born(batch, prepared, vault.gate.mode, &found)?;
+        let (born, existing) = self.born(prepared, vault.gate.mode, &found)?;
         Ok((Cow::Owned(born), existing))
     }
 
     fn born(
         &self,
-        batch: &Batch,
         prepared: &Prepared,
         mode: GateMode,
         found: &Found,
     ) -> Result<(Vec<Sealed<Wallet>>, Existing), Error> {
+        let batch = &prepared.batch;
         let mut born = Vec::with_capacity(prepared.good.len());
         let mut existing = Vec::new();
         let created_at_ms = self.now_ms();

@@ -419,6 +419,53 @@ async fn a_cancelled_batch_keeps_what_was_done(engine: Engine) {
     }
 }
 
+/// On PostgreSQL wallets of several chunks are inserted at once, and a batch may be cancelled between their insertion and
+/// the lock of the batch; SQLite has one writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_cancelled_while_a_chunk_is_written_has_none_of_it() {
+    let installation = Installation::create(Engine::Postgres).await;
+    let admin = &installation.admin;
+    let signer = FaultySigner::around(Arc::clone(&installation.signer));
+    let (platform, batch, workers) = one_of_three_chunks(&installation, &signer).await;
+    let waiting = |wanted: i64| {
+        let platform = &platform;
+        async move {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            (count(platform, sql).await == wanted).then_some(())
+        }
+    };
+    let mut held = platform.db().write().await.expect("begins");
+    let locked = coffer_store::batches::lock(&mut held, batch.id).await;
+    assert!(locked.expect("locks").is_some());
+    let cancelling = tokio::spawn({
+        let (platform, admin) = (platform.clone(), admin.clone());
+        async move {
+            platform
+                .control_batch(&admin, batch.id, Control::Cancel, None)
+                .await
+        }
+    });
+    until("the cancellation waits for the batch", || waiting(1)).await;
+    signer.is_back();
+    installation.clock.advance_ms(60_000);
+    until("a chunk waits behind it", || waiting(2)).await;
+    held.commit().await.expect("released");
+    let _ = cancelling.await.expect("ended").expect("cancelled");
+    workers.stop().await;
+    assert_eq!(count(&platform, "SELECT count(*) FROM wallets").await, 1000);
+    let ended = platform.batch(admin, batch.id).await.expect("reads");
+    assert_eq!(
+        (ended.state, ended.rows_created),
+        (BatchState::Cancelled, 1000)
+    );
+    let rows = results(&platform, admin, batch.id).await;
+    assert!(
+        rows[1000..]
+            .iter()
+            .all(|row| row.status == RowStatus::Cancelled)
+    );
+}
+
 async fn results_are_in_the_files_order_while_the_batch_runs(engine: Engine) {
     let installation = Installation::create(engine).await;
     let admin = &installation.admin;

@@ -241,9 +241,7 @@ impl Platform {
         let entries = pools::take(tx, vault.id, count).await?;
         let chains = &self.0.chains;
         // What others committed a moment ago counts too.
-        chains
-            .catch_up(tx, &self.0.seals, vault.organization)
-            .await?;
+        self.follow(tx, vault.organization).await?;
         for entry in &entries {
             let index = entry.value.index;
             // An entry that was taken before and put back would give one address to two customers.
