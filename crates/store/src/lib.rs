@@ -38,6 +38,7 @@ pub mod rescans;
 mod row;
 pub mod sink_cursors;
 pub mod snapshots;
+pub mod unconfirmed;
 pub mod units;
 pub mod vaults;
 pub mod versions;
