@@ -71,10 +71,7 @@ pub async fn index_inputs(
 ) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM unconfirmed_inputs WHERE transaction_hash = $1 AND network_id = $2",
-        &[
-            Param::Blob(&transaction.0),
-            Param::Blob(network.as_bytes()),
-        ],
+        &[Param::Blob(&transaction.0), Param::Blob(network.as_bytes())],
     )
     .await?;
     let columns = [
@@ -191,13 +188,15 @@ pub async fn settled_at(
 
 /// How many a network has that are detected.
 pub async fn detected(tx: &mut Tx, network: NetworkId) -> Result<u64, StoreError> {
-    let sql = "SELECT COUNT(*) FROM unconfirmed_deposits WHERE network_id = $1 AND state = 'detected'";
+    let sql =
+        "SELECT COUNT(*) FROM unconfirmed_deposits WHERE network_id = $1 AND state = 'detected'";
     count(tx, sql, &[Param::Blob(network.as_bytes())]).await
 }
 
 /// How many a wallet has that are detected, on every network.
 pub async fn detected_of(tx: &mut Tx, wallet: WalletId) -> Result<u64, StoreError> {
-    let sql = "SELECT COUNT(*) FROM unconfirmed_deposits WHERE wallet_id = $1 AND state = 'detected'";
+    let sql =
+        "SELECT COUNT(*) FROM unconfirmed_deposits WHERE wallet_id = $1 AND state = 'detected'";
     count(tx, sql, &[Param::Blob(wallet.as_bytes())]).await
 }
 
@@ -214,7 +213,8 @@ pub async fn sweep(
     before_ms: i64,
     (kept_max, limit): (u64, u32),
 ) -> Result<usize, StoreError> {
-    let sql = "SELECT COUNT(*) FROM unconfirmed_deposits WHERE network_id = $1 AND state <> 'detected'";
+    let sql =
+        "SELECT COUNT(*) FROM unconfirmed_deposits WHERE network_id = $1 AND state <> 'detected'";
     let ended = count(tx, sql, &[Param::Blob(network.as_bytes())]).await?;
     let surplus = usize::try_from(ended.saturating_sub(kept_max)).unwrap_or(usize::MAX);
     let rows = tx
@@ -262,9 +262,8 @@ pub async fn page(
     before: Option<(i64, DepositId)>,
     limit: u32,
 ) -> Result<Vec<Found>, StoreError> {
-    let mut sql = format!(
-        "SELECT {COLUMNS} FROM unconfirmed_deposits WHERE organization_id = $1 AND $2 > 0"
-    );
+    let mut sql =
+        format!("SELECT {COLUMNS} FROM unconfirmed_deposits WHERE organization_id = $1 AND $2 > 0");
     let mut params = vec![
         Param::Blob(organization.as_bytes()),
         Param::Int(i64::from(limit)),
@@ -343,9 +342,8 @@ fn found(row: &Row) -> Result<Found, StoreError> {
 }
 
 fn read(row: &Row) -> Result<Sealed<Unconfirmed>, StoreError> {
-    let corrupt = |what: &str| {
-        StoreError::Corrupt(format!("{what} of an unconfirmed deposit that is none"))
-    };
+    let corrupt =
+        |what: &str| StoreError::Corrupt(format!("{what} of an unconfirmed deposit that is none"));
     let kind = AddressKind::from_code(row.int(5)?).ok_or_else(|| corrupt("an address"))?;
     let address = AddressPayload::try_new(kind, &row.blob(6)?);
     let block = match (row.opt_int(13)?, row.opt_bytes(14)?) {

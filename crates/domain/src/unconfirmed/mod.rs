@@ -58,7 +58,10 @@ pub enum Standing {
     /// The mempools of k nodes have another transaction that spends one of its inputs.
     Replaced { by: TransactionHash },
     /// A block has another transaction that spends one of its inputs, be it the same payment under another id.
-    DoubleSpent { by: TransactionHash, block: BlockRef },
+    DoubleSpent {
+        by: TransactionHash,
+        block: BlockRef,
+    },
     /// The mempools of k nodes are without it, and nothing is known that spends its inputs. It may come back.
     Evicted,
 }
