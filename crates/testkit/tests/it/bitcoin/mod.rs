@@ -1,6 +1,8 @@
-//! Bitcoin deposits on a real node: outputs, rewards, spends, reorganizations, reconciliation.
+//! Bitcoin deposits on a real node: outputs, rewards, spends, reorganizations, reconciliation, mempools.
 
 mod deposits;
 mod freeze;
+mod mempool;
+mod mempool_order;
 mod reconcile;
 mod site;
