@@ -33,7 +33,7 @@ pub(super) struct Sizes {
 const CHUNKS_PER_STAGING: u64 = 8;
 
 /// Whether only following a chain passes it, or telling a receiver: `coffer-testkit reorgs` kills there, on a real
-/// node, and `tests/webhooks`; at a look at mempools `tests/rig`.
+/// node, and `tests/webhooks`; at a look at mempools `tests/it/bitcoin`.
 fn is_driven_elsewhere(name: &str) -> bool {
     [
         "block.",

@@ -3,6 +3,7 @@
 mod deposits;
 mod freeze;
 mod mempool;
+mod mempool_kill;
 mod mempool_order;
 mod reconcile;
 mod site;
