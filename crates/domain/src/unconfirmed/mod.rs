@@ -134,7 +134,7 @@ pub struct Unconfirmed {
     pub address: AddressPayload,
     pub movement: MovementId,
     pub units: U256,
-    /// The outputs that its transaction spends.
+    /// Outputs that its transaction spends; of very many the first ones.
     pub inputs: Vec<OutputId>,
     pub standing: Standing,
     pub detected_at_ms: i64,

@@ -16,6 +16,8 @@ use crate::json_rpc::{Answer, Call, Node, RpcError, decode};
 
 /// Outputs asked for in one call.
 const OUTPUTS_PER_CALL: usize = 1000;
+/// Outputs asked for in one look. Of what is beyond it is not learned what took its place, only that it went.
+const OUTPUTS_MAX: usize = 20_000;
 /// Transactions read in one go; their bytes are let go of before the next.
 const READ_AT_ONCE: usize = 128;
 
@@ -62,7 +64,8 @@ impl BitcoinSource {
         let vanished = tracked
             .iter()
             .filter(|one| !held.contains(&one.transaction));
-        let outputs: Vec<OutputId> = vanished.flat_map(|one| one.inputs.clone()).collect();
+        let outputs = vanished.flat_map(|one| one.inputs.iter().copied());
+        let outputs: Vec<OutputId> = outputs.take(OUTPUTS_MAX).collect();
         let spenders = spenders(node, &outputs).await?;
         if !is_at(node, tip).await? {
             return Ok(Told::Elsewhere);

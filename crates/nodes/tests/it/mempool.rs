@@ -138,8 +138,7 @@ async fn one_liar_neither_invents_nor_hides_a_payment() -> Result<()> {
 async fn bytes_that_are_not_the_transaction_are_asked_of_the_next_node() -> Result<()> {
     let bench = Bench::start().await?;
     let coin = coin(&bench).await?;
-    let other = bench.node.new_address().await?;
-    let other = [(other, coin.sats - 5_000)];
+    let other = [(bench.address.clone(), coin.sats - 5_000)];
     let other = bench
         .node
         .signed(std::slice::from_ref(&coin), &other)

@@ -20,9 +20,9 @@ const DETECTED_MAX: u64 = 10_000;
 /// So that who floods one address leaves room for everybody else's.
 const DETECTED_OF_WALLET_MAX: u64 = 100;
 const NEW_PER_LOOK_MAX: usize = 500;
-/// Inputs that are kept for one transaction, once for each of its outputs that pays us. A transaction of many of both
-/// could make a hundred times its own size of them.
-const INPUTS_KEPT_MAX: usize = 20_000;
+/// Inputs that are kept of one transaction, once for each of its outputs that pays us. One that spends more is as well
+/// known by the first: who replaces it or double-spends only one of the others leaves it evicted.
+const INPUTS_KEPT_MAX: usize = 100;
 
 /// What a look changes, and how many payments there was no room for.
 pub(super) struct Planned {
@@ -53,7 +53,6 @@ struct Payment<'a> {
     wallet: WalletId,
     movement: &'a Movement,
     of: &'a Pooled,
-    is_too_wide: bool,
 }
 
 impl Platform {
@@ -140,8 +139,7 @@ impl Platform {
             let of_wallet = of_wallets.entry(wallet).or_default();
             let has_room = new < NEW_PER_LOOK_MAX
                 && planned.detected < DETECTED_MAX
-                && *of_wallet < DETECTED_OF_WALLET_MAX
-                && !payment.is_too_wide;
+                && *of_wallet < DETECTED_OF_WALLET_MAX;
             if !has_room {
                 planned.not_shown += 1;
                 continue;
@@ -155,8 +153,8 @@ impl Platform {
                 wallet,
                 now_ms: self.now_ms(),
             };
-            let inputs = payment.of.inputs.clone();
-            let first = Unconfirmed::first_seen(of, payment.movement, inputs);
+            let inputs = payment.of.inputs.iter().take(INPUTS_KEPT_MAX).copied();
+            let first = Unconfirmed::first_seen(of, payment.movement, inputs.collect());
             planned.changed.push(Changed::new(first));
         }
         Ok(())
@@ -168,7 +166,6 @@ impl Platform {
 fn payments<'a>(network: NetworkId, assets: &[Asset], look: &'a Look) -> Vec<Payment<'a>> {
     let mut payments = Vec::new();
     for pooled in &look.found {
-        let first = payments.len();
         for movement in &pooled.movements {
             let asset = assets.iter().find(|asset| {
                 asset.id == movement.asset
@@ -183,14 +180,8 @@ fn payments<'a>(network: NetworkId, assets: &[Asset], look: &'a Look) -> Vec<Pay
                     wallet: *wallet,
                     movement,
                     of: pooled,
-                    is_too_wide: false,
                 });
             }
-        }
-        let ours = payments.len() - first;
-        let is_too_wide = ours.saturating_mul(pooled.inputs.len()) > INPUTS_KEPT_MAX;
-        for payment in &mut payments[first..] {
-            payment.is_too_wide = is_too_wide;
         }
     }
     payments
