@@ -39,6 +39,8 @@ event_types! {
     WalletCreated = "wallet.created",
     WalletActivated = "wallet.activated",
     WalletRejected = "wallet.rejected",
+    DepositUnconfirmed = "deposit.unconfirmed",
+    DepositDropped = "deposit.dropped",
     DepositDetected = "deposit.detected",
     DepositConfirmed = "deposit.confirmed",
     DepositFinalized = "deposit.finalized",

@@ -20,6 +20,7 @@ pub mod output;
 pub mod reconciliation;
 pub mod sync;
 pub mod time;
+pub mod unconfirmed;
 pub mod vault;
 pub mod wallet;
 pub mod webhook;

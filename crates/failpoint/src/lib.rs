@@ -38,6 +38,9 @@ pub const NAMES: &[&str] = &[
     "undo.before_commit",
     "undo.after_commit",
     "rescan.before_commit",
+    // A look at mempools, stored.
+    "mempool.before_commit",
+    "mempool.after_commit",
     // Events sent to a webhook, and what became of them written down.
     "webhook.claimed",
     "webhook.before_send",

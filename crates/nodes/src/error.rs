@@ -18,9 +18,9 @@ pub enum NodeError {
         height: BlockHeight,
         hash: BlockHash,
     },
-    /// k nodes have another tip than this block, and tell of their tip alone: ask again at the next one.
+    /// Too few nodes have this block as their tip, and they tell of their tip alone: ask again at the next one.
     #[error(
-        "the nodes are at another block than {hash} at height {height}, and tell balances of their tip alone"
+        "the nodes are at another block than {hash} at height {height}, and tell this of their tip alone"
     )]
     Elsewhere {
         height: BlockHeight,

@@ -16,4 +16,7 @@ mod source;
 
 pub use error::NodeError;
 pub use json_rpc::{Limits, Random};
-pub use source::{ChainSource, Heads, NodeStatus, Scope, TokenFacts, Watched, WatchedAsset};
+pub use source::{
+    ChainSource, Heads, Mempool, NodeStatus, Pooled, Scope, TokenFacts, Tracked, Watched,
+    WatchedAsset,
+};

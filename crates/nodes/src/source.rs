@@ -5,9 +5,11 @@ use std::ops::RangeInclusive;
 
 use coffer_domain::address::AddressPayload;
 use coffer_domain::asset::AssetKind;
-use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
+use coffer_domain::block::{BlockHash, BlockHeight, BlockRef, TransactionHash};
 use coffer_domain::id::AssetId;
-use coffer_domain::movement::ObservedBlock;
+use coffer_domain::movement::{Movement, ObservedBlock};
+use coffer_domain::output::OutputId;
+use coffer_domain::unconfirmed::Sight;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
@@ -65,6 +67,33 @@ pub struct TokenFacts {
     pub symbol: Option<String>,
 }
 
+/// A transaction in the mempools of k nodes that pays watched addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pooled {
+    pub transaction: TransactionHash,
+    /// The outputs that it spends.
+    pub inputs: Vec<OutputId>,
+    pub movements: Vec<Movement>,
+}
+
+/// A transaction that was seen in mempools, and what is asked of it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracked {
+    pub transaction: TransactionHash,
+    pub inputs: Vec<OutputId>,
+}
+
+/// What the mempools of k nodes hold beside one tip.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mempool {
+    /// All that pay watched addresses, each time anew.
+    pub found: Vec<Pooled>,
+    /// In the order in which they were asked for.
+    pub sights: Vec<Sight>,
+    /// Transactions that were not read yet; they come with the next looks.
+    pub unread: usize,
+}
+
 /// A network's nodes, asked together. Every method believes only what k of them say or what verifies.
 pub trait ChainSource: Send + Sync {
     /// Checks chain id and genesis of every node; nodes on another chain count as down until they are back.
@@ -108,6 +137,18 @@ pub trait ChainSource: Send + Sync {
         &'a self,
         contract: &'a AddressPayload,
     ) -> BoxFuture<'a, Result<TokenFacts, NodeError>>;
+
+    /// What nodes whose tip is `tip` hold for the blocks to come: what of it pays watched addresses, and what
+    /// became of the `tracked` transactions. A node at another tip has no say, and fewer than k at this one are
+    /// [`NodeError::Elsewhere`]. `None`: the family's nodes offer no such view.
+    fn mempool<'a>(
+        &'a self,
+        _tip: BlockRef,
+        _scope: &'a Scope<'a>,
+        _tracked: &'a [Tracked],
+    ) -> BoxFuture<'a, Result<Option<Mempool>, NodeError>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// Returns when a node hinted that a block may be new; never, where no node gives hints.
     fn hint(&self) -> BoxFuture<'_, ()>;

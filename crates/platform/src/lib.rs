@@ -24,6 +24,7 @@ mod freshness;
 mod gates;
 mod idempotency;
 pub mod ledger;
+mod mempool;
 mod networks;
 pub mod outbound;
 mod parked;
@@ -53,16 +54,19 @@ pub use balances::{OnChain, WalletBalance};
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, Entropy, OsEntropy, SystemClock};
 pub use coffer_store::Mark;
-pub use deposits::{DepositCursor, DepositDecision, DepositFilter, DepositPage, DepositView};
+pub use deposits::{
+    DepositCursor, DepositDecision, DepositFilter, DepositPage, DepositView, Followable,
+};
 pub use doctor::{Finding, Level};
 pub use error::Error;
 pub use events::{
     AlarmEventV1, AssetEventV1, BatchEventV1, CloudEvent, DepositEventV1, EVENTS_PER_PAGE_MAX,
     Event, EventFilter, EventPage, LedgerEventV1, NetworkEventV1, PoolEventV1,
-    ReconciliationEventV1, VaultEventV1, WalletEventV1, schema_of,
+    ReconciliationEventV1, UnconfirmedDepositEventV1, VaultEventV1, WalletEventV1, schema_of,
 };
 pub use gates::{AllowListChange, GateSet};
 pub use idempotency::{Answer, Once, OwnedOnce, Render};
+pub use mempool::{Looked, UnconfirmedFilter, UnconfirmedPage, UnconfirmedView};
 pub use networks::{Coverage, NetworkStatus, NewNetwork, NoSources, Progress, SourceFactory};
 pub use outbound::Outbound;
 pub use parked::{ParkedMessage, ParkedPage, Parking};

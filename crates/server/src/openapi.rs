@@ -9,7 +9,8 @@ use utoipa::openapi::{
 
 use coffer_platform::{
     AlarmEventV1, AssetEventV1, BatchEventV1, DepositEventV1, LedgerEventV1, NetworkEventV1,
-    PoolEventV1, ReconciliationEventV1, Scope, VaultEventV1, WalletEventV1,
+    PoolEventV1, ReconciliationEventV1, Scope, UnconfirmedDepositEventV1, VaultEventV1,
+    WalletEventV1,
 };
 
 use crate::access::SECURITY_SCHEME;
@@ -98,6 +99,7 @@ fn event_shapes() -> impl Iterator<Item = (String, RefOr<Schema>)> {
         shape::<BatchEventV1>(),
         shape::<WalletEventV1>(),
         shape::<DepositEventV1>(),
+        shape::<UnconfirmedDepositEventV1>(),
         shape::<LedgerEventV1>(),
         shape::<NetworkEventV1>(),
         shape::<AssetEventV1>(),

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_add_webhooks"),
     migration!(7, "0007_add_brokers"),
     migration!(8, "0008_add_outputs"),
+    migration!(9, "0009_add_unconfirmed_deposits"),
 ];
 
 /// Whether a migration of this program has this text, word for word.

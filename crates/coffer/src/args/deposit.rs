@@ -7,7 +7,9 @@ use super::values;
 pub(crate) enum DepositCommand {
     /// List deposits, the latest first.
     List(DepositListArgs),
-    /// Show one deposit.
+    /// List payments that no block has yet, and what became of those of the last 14 days.
+    Unconfirmed(UnconfirmedListArgs),
+    /// Show one deposit, or the payment that will be one.
     Show {
         #[arg(value_name = "ID", value_parser = values::deposit_id)]
         id: String,
@@ -27,6 +29,20 @@ pub(crate) struct DepositListArgs {
     #[arg(long, value_name = "ID", value_parser = values::wallet_id)]
     pub wallet: Option<String>,
     #[arg(long, value_parser = ["detected", "confirmed", "finalized", "retracted", "rejected", "held"])]
+    pub state: Option<String>,
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct UnconfirmedListArgs {
+    #[arg(long, value_name = "ID", value_parser = values::network_id)]
+    pub network: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = values::asset_id)]
+    pub asset: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = values::wallet_id)]
+    pub wallet: Option<String>,
+    #[arg(long, value_parser = ["detected", "included", "replaced", "double_spent", "evicted"])]
     pub state: Option<String>,
     #[command(flatten)]
     pub page: PageArgs,

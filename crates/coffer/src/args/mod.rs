@@ -23,7 +23,9 @@ pub(crate) use self::batch::{
     BatchCommand, BatchListArgs, CreateArgs, ResultsArgs, ResultsFormat, UploadFormat,
 };
 pub(crate) use self::broker::{SinkCommand, SourceCommand};
-pub(crate) use self::deposit::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+pub(crate) use self::deposit::{
+    DepositCommand, DepositDecisionArgs, DepositListArgs, UnconfirmedListArgs,
+};
 pub(crate) use self::events::{EventFilterArgs, EventsCommand, ReplayArgs, TailArgs};
 pub(crate) use self::ledger::{LedgerBalancesArgs, LedgerCommand, LedgerFilterArgs};
 pub(crate) use self::local::{DATA_DIR, DoctorArgs, InitArgs, ServeArgs};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::Session;
 use super::pages::{self, PageQuery};
 use super::wallet::IDEMPOTENCY_KEY;
-use crate::args::{DepositCommand, DepositDecisionArgs, DepositListArgs};
+use crate::args::{DepositCommand, DepositDecisionArgs, DepositListArgs, UnconfirmedListArgs};
 use crate::client::Resource;
 use crate::error::Failure;
 use crate::output::{Table, fields, member};
@@ -12,6 +12,7 @@ use crate::output::{Table, fields, member};
 pub(crate) async fn run(session: &Session, command: DepositCommand) -> Result<(), Failure> {
     match command {
         DepositCommand::List(args) => list(session, args).await,
+        DepositCommand::Unconfirmed(args) => list_unconfirmed(session, args).await,
         DepositCommand::Show { id } => {
             let deposit = session.client.get(Resource::at(&["deposits", &id])).await?;
             print(session, &deposit)
@@ -30,6 +31,45 @@ async fn list(session: &Session, args: DepositListArgs) -> Result<(), Failure> {
     ];
     let query = PageQuery::new(&["deposits"], args.page).filtered(filters);
     pages::print(session, query, table).await?.into_result()
+}
+
+async fn list_unconfirmed(session: &Session, args: UnconfirmedListArgs) -> Result<(), Failure> {
+    let filters = [
+        ("network", &args.network),
+        ("asset", &args.asset),
+        ("wallet", &args.wallet),
+        ("state", &args.state),
+    ];
+    let query = PageQuery::new(&["deposits", "unconfirmed"], args.page).filtered(filters);
+    pages::print(session, query, unconfirmed_table)
+        .await?
+        .into_result()
+}
+
+fn unconfirmed_table(payments: &[Value]) -> String {
+    let mut table = Table::new(&[
+        "ID",
+        "STATE",
+        "AMOUNT",
+        "ASSET",
+        "CUSTOMER",
+        "TRANSACTION",
+        "REPLACED BY",
+        "SEEN",
+    ]);
+    for payment in payments {
+        table.row([
+            member(payment, "id"),
+            member(payment, "state"),
+            member(payment, "amount"),
+            member(payment, "symbol"),
+            member(payment, "external_id"),
+            member(payment, "transaction"),
+            member(payment, "replaced_by"),
+            member(payment, "detected_at"),
+        ]);
+    }
+    table.render()
 }
 
 fn table(deposits: &[Value]) -> String {
@@ -73,7 +113,6 @@ async fn decide(session: &Session, args: DepositDecisionArgs, verb: &str) -> Res
 
 fn print(session: &Session, deposit: &Value) -> Result<(), Failure> {
     session.out.answer(deposit, || {
-        let block = &deposit["block"];
         fields(&[
             ("id", member(deposit, "id")),
             ("state", member(deposit, "state")),
@@ -86,10 +125,9 @@ fn print(session: &Session, deposit: &Value) -> Result<(), Failure> {
             ("from", member(deposit, "from")),
             ("transaction", member(deposit, "transaction")),
             ("part", member(deposit, "part")),
-            (
-                "block",
-                format!("{} {}", block["height"], member(block, "hash")),
-            ),
+            ("block", block(&deposit["block"])),
+            ("replaced by", member(deposit, "replaced_by")),
+            ("replaced in", block(&deposit["replaced_in"])),
             ("confirmations", member(deposit, "confirmations")),
             ("inclusion", member(deposit, "inclusion")),
             ("detected", member(deposit, "detected_at")),
@@ -97,4 +135,12 @@ fn print(session: &Session, deposit: &Value) -> Result<(), Failure> {
         ])
     })?;
     Ok(())
+}
+
+/// Height and hash; nothing where there is no block.
+fn block(block: &Value) -> String {
+    if block.is_null() {
+        return String::new();
+    }
+    format!("{} {}", block["height"], member(block, "hash"))
 }

@@ -17,13 +17,8 @@ impl BitcoinSource {
         scope: &Scope<'_>,
     ) -> Result<ObservedBlock, NodeError> {
         let block = self.verified_block(at).await?;
-        let native = scope
-            .assets
-            .iter()
-            .find(|asset| asset.kind == AssetKind::Native)
-            .map(|asset| asset.id);
         let mut movements = Vec::new();
-        if let Some(asset) = native {
+        if let Some(asset) = native(scope) {
             for transaction in &block.transactions {
                 movements.extend(incoming(transaction, scope, asset));
             }
@@ -42,8 +37,15 @@ impl BitcoinSource {
     }
 }
 
+/// The chain's coin, where it is looked for.
+pub(super) fn native(scope: &Scope<'_>) -> Option<AssetId> {
+    let mut assets = scope.assets.iter();
+    let coin = assets.find(|asset| asset.kind == AssetKind::Native);
+    coin.map(|asset| asset.id)
+}
+
 /// What a transaction brings to watched addresses.
-fn incoming<'a>(
+pub(super) fn incoming<'a>(
     transaction: &'a Transaction,
     scope: &'a Scope<'_>,
     asset: AssetId,

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 const REGTEST: &str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
 
-struct Ours(HashSet<AddressPayload>);
+pub(crate) struct Ours(pub(crate) HashSet<AddressPayload>);
 
 impl Watched for Ours {
     fn contains(&self, address: &AddressPayload) -> bool {
@@ -28,12 +28,12 @@ impl Watched for Ours {
     }
 }
 
-struct Bench {
-    node: Bitcoind,
-    liars: Vec<BitcoinLiar>,
-    source: BitcoinSource,
-    ours: Ours,
-    address: String,
+pub(crate) struct Bench {
+    pub(crate) node: Bitcoind,
+    pub(crate) liars: Vec<BitcoinLiar>,
+    pub(crate) source: BitcoinSource,
+    pub(crate) ours: Ours,
+    pub(crate) address: String,
 }
 
 fn network(urls: Vec<String>, chain: &str, finality: Finality) -> Network {
@@ -80,7 +80,7 @@ fn open(urls: Vec<String>, chain: &str, finality: Finality) -> Result<BitcoinSou
 const DEPTH: Finality = Finality::Depth(NonZeroU32::MIN);
 
 impl Bench {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let node = Bitcoind::start(&Options::default()).await?;
         node.fund(1).await?;
         let mut liars = Vec::new();
@@ -106,7 +106,7 @@ impl Bench {
         self.tip().await
     }
 
-    async fn tip(&self) -> Result<BlockRef> {
+    pub(crate) async fn tip(&self) -> Result<BlockRef> {
         let (height, hash) = self.node.head().await?;
         let hash: [u8; 32] = hex::decode(hash)?.try_into().expect("32 bytes");
         Ok(BlockRef {

@@ -5,4 +5,5 @@ mod bench;
 mod bitcoin;
 mod deposits;
 mod lies;
+mod mempool;
 mod transport;

@@ -12,4 +12,4 @@ mod read;
 mod told;
 
 pub use decide::DepositDecision;
-pub use read::{DepositCursor, DepositFilter, DepositPage, DepositView};
+pub use read::{DepositCursor, DepositFilter, DepositPage, DepositView, Followable};

@@ -9,6 +9,7 @@ use coffer_domain::id::{AssetId, DepositId, NetworkId, WalletId};
 use coffer_store::Tx;
 use coffer_store::deposits as rows;
 
+use crate::mempool::UnconfirmedView;
 use crate::seal::refused;
 use crate::{Caller, Error, Platform};
 
@@ -36,6 +37,13 @@ pub struct DepositView {
     pub external_id: Option<String>,
     /// Of its block, by the blocks that were taken; 0 when it is retracted.
     pub confirmations: u64,
+}
+
+/// What an id stands for now: a deposit, or what will be one when a block includes it.
+#[derive(Debug, Clone)]
+pub enum Followable {
+    Deposit(Box<DepositView>),
+    Unconfirmed(Box<UnconfirmedView>),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -120,6 +128,21 @@ impl Platform {
         view.ok_or_else(|| refused(id.to_string()))
     }
 
+    /// The deposit of an id; where no block has had it yet, the unconfirmed one.
+    pub async fn followable(&self, caller: &Caller, id: DepositId) -> Result<Followable, Error> {
+        self.guard(caller.organization)?;
+        let mut tx = self.0.db.read().await?;
+        self.follow(&mut tx, caller.organization).await?;
+        if rows::by_id(&mut tx, id).await?.is_none()
+            && let Some(view) = self.unconfirmed_in(&mut tx, caller, id).await?
+        {
+            return Ok(Followable::Unconfirmed(Box::new(view)));
+        }
+        drop(tx);
+        let view = self.deposit(caller, id).await?;
+        Ok(Followable::Deposit(Box::new(view)))
+    }
+
     pub(super) async fn own_deposit(
         &self,
         tx: &mut Tx,
@@ -174,7 +197,7 @@ impl Platform {
     }
 
     /// The customer's name. A wallet that is refused has none here; its deposits are shown all the same.
-    async fn name_of(
+    pub(crate) async fn name_of(
         &self,
         tx: &mut Tx,
         caller: &Caller,

@@ -28,17 +28,7 @@ impl Platform {
         let assets: HashMap<AssetId, Asset> =
             assets.into_iter().map(|asset| (asset.id, asset)).collect();
         let ids: Vec<WalletId> = deposits.iter().map(|deposit| deposit.wallet).collect();
-        let mut customers = HashMap::new();
-        for found in wallets::by_ids(tx, &ids).await? {
-            match self.open_wallet(tx, found).await {
-                Ok(wallet) => {
-                    customers.insert(wallet.id, wallet.external_id.as_str().to_owned());
-                }
-                // The alarm is raised; a block must not wait for the name of a customer.
-                Err(Error::Integrity { .. }) => {}
-                Err(other) => return Err(other),
-            }
-        }
+        let customers = self.customers_of(tx, &ids).await?;
         let mut events = Outgoing::none();
         for deposit in deposits {
             let asset = assets
@@ -49,5 +39,25 @@ impl Platform {
             events = events.and(EventType::of_deposit(deposit.state), deposit.id, &data);
         }
         Ok(events)
+    }
+
+    /// The customers' names of those wallets that have one.
+    pub(crate) async fn customers_of(
+        &self,
+        tx: &mut Tx,
+        ids: &[WalletId],
+    ) -> Result<HashMap<WalletId, String>, Error> {
+        let mut customers = HashMap::new();
+        for found in wallets::by_ids(tx, ids).await? {
+            match self.open_wallet(tx, found).await {
+                Ok(wallet) => {
+                    customers.insert(wallet.id, wallet.external_id.as_str().to_owned());
+                }
+                // The alarm is raised; a block must not wait for the name of a customer.
+                Err(Error::Integrity { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(customers)
     }
 }

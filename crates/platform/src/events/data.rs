@@ -10,6 +10,7 @@ use coffer_domain::event::EventType;
 use coffer_domain::id::VaultId;
 use coffer_domain::network::Network;
 use coffer_domain::reconciliation::Reconciliation;
+use coffer_domain::unconfirmed::Unconfirmed;
 use coffer_domain::vault::Vault;
 use coffer_domain::wallet::{Wallet, WalletState};
 use coffer_store::ledger::{EntryRow, TransactionRow};
@@ -20,6 +21,12 @@ use utoipa::ToSchema;
 /// The name of the schema of a type's `data` in the OpenAPI document.
 #[must_use]
 pub fn schema_of(kind: EventType) -> &'static str {
+    if matches!(
+        kind,
+        EventType::DepositUnconfirmed | EventType::DepositDropped
+    ) {
+        return "UnconfirmedDepositEventV1";
+    }
     match kind.object() {
         "batch" => "BatchEventV1",
         "wallet" => "WalletEventV1",
@@ -191,6 +198,60 @@ impl DepositEventV1 {
             inclusion: deposit.inclusion,
             state: deposit.state.name(),
             reason: deposit.reason.clone(),
+        }
+    }
+}
+
+/// A payment that no block has yet, as it was with the event. It has the id of the deposit that follows when a block
+/// includes it; nothing of it is credited before.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UnconfirmedDepositEventV1 {
+    id: String,
+    network_id: String,
+    asset_id: String,
+    /// CAIP-19.
+    #[schema(example = "bip122:000000000019d6689c085ae165831e93/slip44:0")]
+    asset: String,
+    symbol: String,
+    decimals: u8,
+    wallet_id: String,
+    /// The customer, where the address belonged to one.
+    external_id: Option<String>,
+    address: String,
+    transaction: String,
+    part: String,
+    /// What it would bring, in base units.
+    units: String,
+    /// detected, replaced, double_spent or evicted.
+    state: &'static str,
+    /// Why it was dropped.
+    reason: Option<&'static str>,
+    /// The transaction that took one of its inputs.
+    replaced_by: Option<String>,
+    /// The block that has that transaction.
+    replaced_in: Option<BlockV1>,
+}
+
+impl UnconfirmedDepositEventV1 {
+    pub(crate) fn of(one: &Unconfirmed, asset: &Asset, external_id: Option<String>) -> Self {
+        let network = asset.name.chain.bitcoin_network();
+        Self {
+            id: one.id.to_string(),
+            network_id: one.network.to_string(),
+            asset_id: one.asset.to_string(),
+            asset: asset.name.to_string(),
+            symbol: asset.symbol.clone(),
+            decimals: asset.decimals,
+            wallet_id: one.wallet.to_string(),
+            external_id,
+            address: coffer_chains::encode(&one.address, network),
+            transaction: one.movement.transaction.to_string(),
+            part: one.movement.part.to_string(),
+            units: one.units.to_string(),
+            state: one.standing.state().name(),
+            reason: one.standing.reason(),
+            replaced_by: one.standing.replaced_by().map(|by| by.to_string()),
+            replaced_in: one.standing.settled_in().map(BlockV1::from),
         }
     }
 }

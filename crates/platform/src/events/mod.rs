@@ -20,7 +20,8 @@ use coffer_domain::id::{EventId, OrganizationId};
 pub use cloud::CloudEvent;
 pub use data::{
     AlarmEventV1, AssetEventV1, BatchEventV1, DepositEventV1, LedgerEventV1, NetworkEventV1,
-    PoolEventV1, ReconciliationEventV1, VaultEventV1, WalletEventV1, schema_of,
+    PoolEventV1, ReconciliationEventV1, UnconfirmedDepositEventV1, VaultEventV1, WalletEventV1,
+    schema_of,
 };
 pub(crate) use feed::Feed;
 pub(crate) use outgoing::Outgoing;

@@ -66,6 +66,12 @@ impl Outgoing {
         self
     }
 
+    /// These, and then the others.
+    pub(crate) fn then(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// One event per wallet, in the state that it was born in; of one vault, their indexes in rising order.
     pub(crate) fn wallets_created(
         mut self,

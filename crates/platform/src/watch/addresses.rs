@@ -26,7 +26,7 @@ pub(crate) struct WatchedAddresses {
 }
 
 /// All that a chain can pay: one set per kind of address.
-pub(super) struct Watching(Vec<Arc<WatchedAddresses>>);
+pub(crate) struct Watching(Vec<Arc<WatchedAddresses>>);
 
 impl Watched for Watching {
     fn contains(&self, address: &AddressPayload) -> bool {
@@ -68,7 +68,7 @@ impl Platform {
     }
 
     /// The sets of every kind that a family's chains pay to, each extended.
-    pub(super) async fn extend_watching(
+    pub(crate) async fn extend_watching(
         &self,
         organization: OrganizationId,
         family: ChainFamily,
@@ -183,7 +183,7 @@ impl Platform {
     /// Whose the address of each movement is, by deriving the address of the index that the set names, with both
     /// implementations, and comparing the whole. Strangers' addresses are left out. The table of addresses is
     /// not asked: whoever owns the database could have written there.
-    pub(super) async fn owners(
+    pub(crate) async fn owners(
         &self,
         watching: &Watching,
         movements: &[Movement],

@@ -47,7 +47,7 @@ pub(super) enum Applied {
 }
 
 /// The assets that are looked for: those not taken off the list.
-pub(super) fn scope_of(assets: &[Asset]) -> Vec<WatchedAsset> {
+pub(crate) fn scope_of(assets: &[Asset]) -> Vec<WatchedAsset> {
     let listed = assets
         .iter()
         .filter(|asset| asset.state != AssetState::Disabled);
@@ -166,11 +166,12 @@ impl Platform {
             .await?;
         self.move_progress(tx, progress, Some(block), finalized)
             .await?;
-        let record = Record::of("block.applied", block);
+        let settled = self.settle_unconfirmed(tx, &network, &ready.block).await?;
         let record = match spent {
-            0 => record,
-            spent => record.with(json!({ "outputs_spent": spent })),
+            0 => Record::of("block.applied", block),
+            spent => Record::of("block.applied", block).with("outputs_spent", json!(spent)),
         };
+        let record = record.settling(settled);
         let changed = self.store_planned(tx, &network, planned, record).await?;
         passed("block.before_commit")?;
         Ok((Applied::Took, changed))

@@ -39,10 +39,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use addresses::WatchedSets;
+pub(crate) use apply::scope_of;
 pub use coffer_store::rescans::Rescan;
 pub use coverage::CoveredBlock;
 pub(crate) use coverage::Verified;
 pub use set::{Full, Place, WatchedSet};
+pub(crate) use verdicts::Owners;
 
 use crate::{Error, Platform};
 use follow::Follower;
@@ -97,6 +99,7 @@ impl Platform {
                                 tokio::join!(
                                     platform.follow_loop(network.id, settings, &stop),
                                     platform.rescan_loop(network.id, &stop),
+                                    platform.mempool_loop(network.id, &stop),
                                 );
                             };
                             tasks.insert(network.id, tokio::spawn(both));
@@ -191,7 +194,7 @@ impl Platform {
 }
 
 /// The same reason is logged once, not at every poll.
-fn tell_once(told: &mut String, network: NetworkId, why: String) {
+pub(crate) fn tell_once(told: &mut String, network: NetworkId, why: String) {
     if *told != why {
         tracing::warn!(%network, why, "a network waits");
         *told = why;

@@ -195,7 +195,7 @@ impl Platform {
         if spent == 0 {
             return Ok(());
         }
-        let record = Record::of("rescan.found", row.block).with(json!({ "outputs_spent": spent }));
+        let record = Record::of("rescan.found", row.block).with("outputs_spent", json!(spent));
         self.follow(tx, network.organization).await?;
         self.store_planned(tx, network, Planned::over([]), record)
             .await?;
@@ -261,7 +261,7 @@ impl Platform {
         );
         rows::update(tx, rescan, begun).await?;
         let record =
-            Record::of("rescan.found", row.block).with(json!({ "rescan": rescan.id.to_string() }));
+            Record::of("rescan.found", row.block).with("rescan", json!(rescan.id.to_string()));
         self.store_planned(tx, &network, planned, record).await?;
         passed("rescan.before_commit")?;
         Ok(Some(rescan.clone()))

@@ -10,10 +10,12 @@ use coffer_domain::movement::ObservedBlock;
 use coffer_domain::network::Network;
 use coffer_domain::sync::Change;
 use coffer_store::{Sealed, Tx, deposits as rows};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::records::digest_of;
 use crate::audit::{Changes, Entry, append};
+use crate::events::Outgoing;
+use crate::mempool::Settled;
 use crate::{Error, Platform};
 
 /// What a step is going to store.
@@ -30,8 +32,10 @@ pub(crate) struct Record {
     action: &'static str,
     block: BlockRef,
     /// What else is to be said; a step that says it is recorded even if it changed nothing.
-    more: Option<Value>,
+    more: Map<String, Value>,
     actor: String,
+    /// What others are told of beside the deposits.
+    events: Outgoing,
 }
 
 impl Record {
@@ -39,15 +43,26 @@ impl Record {
         Self {
             action,
             block,
-            more: None,
+            more: Map::new(),
             actor: "system".to_owned(),
+            events: Outgoing::none(),
         }
     }
 
-    pub(crate) fn with(self, more: Value) -> Self {
-        Self {
-            more: Some(more),
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// With what the block did to unconfirmed deposits.
+    pub(crate) fn settling(self, settled: Settled) -> Self {
+        let record = Self {
+            events: settled.events,
             ..self
+        };
+        match settled.said {
+            Some(said) => record.with("unconfirmed", said),
+            None => record,
         }
     }
 }
@@ -122,7 +137,7 @@ impl Platform {
         for sealed in &known {
             rows::update(tx, sealed, stored[&sealed.value.id]).await?;
         }
-        if !sealed.is_empty() || record.more.is_some() {
+        if !sealed.is_empty() || !record.more.is_empty() {
             let mark = self
                 .store_posted(tx, network.organization, &change.posted)
                 .await?;
@@ -130,14 +145,15 @@ impl Platform {
             let events = self
                 .deposits_told(tx, network, &changed)
                 .await?
-                .ledger_posted(network.organization, mark.seq, change.posted.len());
+                .ledger_posted(network.organization, mark.seq, change.posted.len())
+                .then(record.events);
             let data = json!({
                 "block": { "height": record.block.height.0, "hash": record.block.hash.to_string() },
                 "deposits": sealed.len(),
                 "deposits_sha256": digest_of(&sealed),
                 "ledger_seq": mark.seq,
                 "ledger_hash": hex::encode(mark.hash),
-                "more": record.more,
+                "more": (!record.more.is_empty()).then_some(record.more),
             });
             let entry = Entry {
                 organization: network.organization,

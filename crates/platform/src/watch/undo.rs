@@ -63,7 +63,9 @@ impl Platform {
         blocks::orphan(tx, &row, self.now_ms()).await?;
         self.move_progress(tx, progress, below, progress.finalized)
             .await?;
-        let record = Record::of("block.undone", tip).with(json!({ "depth": depth }));
+        let settled = self.unsettle_unconfirmed(tx, &network, tip).await?;
+        let record = Record::of("block.undone", tip).with("depth", json!(depth));
+        let record = record.settling(settled);
         let changed = self.store_planned(tx, &network, planned, record).await?;
         passed("undo.before_commit")?;
         Ok(Some(changed))

@@ -16,7 +16,7 @@ use coffer_store::wallets::{self as rows, Found};
 use crate::{Error, Platform};
 
 /// Addresses that were confirmed to be ours.
-pub(super) type Owners = HashMap<AddressPayload, WalletId>;
+pub(crate) type Owners = HashMap<AddressPayload, WalletId>;
 
 /// What is known of a wallet that received something.
 enum Recipient {

@@ -33,11 +33,18 @@ pub(super) struct Sizes {
 const CHUNKS_PER_STAGING: u64 = 8;
 
 /// Whether only following a chain passes it, or telling a receiver: `coffer-testkit reorgs` kills there, on a real
-/// node, and `tests/webhooks`.
+/// node, and `tests/webhooks`; at a look at mempools `tests/it/bitcoin`.
 fn is_driven_elsewhere(name: &str) -> bool {
-    ["block.", "undo.", "rescan.", "reconcile.", "webhook."]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    [
+        "block.",
+        "undo.",
+        "rescan.",
+        "reconcile.",
+        "webhook.",
+        "mempool.",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
 }
 
 /// All ways to arm `name`: at its first passing, and at one in the middle where there is one; none for a

@@ -1311,6 +1311,7 @@ fn without_runs(engine: Engine) -> String {
          DROP TABLE events; ALTER TABLE audit_heads DROP COLUMN event_seq; \
          DROP TABLE webhook_redeliveries; DROP TABLE webhook_deliveries; DROP TABLE webhook_progress; \
          DROP TABLE webhooks; DROP TABLE sink_cursors; DROP TABLE parked_messages; DROP TABLE outputs; \
+         DROP TABLE unconfirmed_deposits; DROP TABLE unconfirmed_inputs; \
          DELETE FROM schema_migrations WHERE number >= 3"
     )
 }

@@ -1,5 +1,6 @@
 use axum::Json;
 use axum::extract::State;
+use coffer_domain::id::DepositId;
 use coffer_platform::{DepositFilter, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,10 +28,10 @@ pub(crate) struct DepositQuery {
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DepositPage {
-    items: Vec<DepositView>,
-    next_cursor: Option<String>,
+    pub(super) items: Vec<DepositView>,
+    pub(super) next_cursor: Option<String>,
     /// Deposits of this page whose stored rows were changed outside Coffer.
-    refused: Vec<RefusedDeposit>,
+    pub(super) refused: Vec<RefusedDeposit>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -38,6 +39,15 @@ pub(crate) struct RefusedDeposit {
     id: String,
     /// Always integrity_violation.
     code: &'static str,
+}
+
+impl RefusedDeposit {
+    pub(super) fn of(id: &DepositId) -> Self {
+        Self {
+            id: id.to_string(),
+            code: Code::IntegrityViolation.name(),
+        }
+    }
 }
 
 /// List deposits
@@ -62,14 +72,10 @@ pub(crate) async fn list_deposits(
         .platform()
         .deposits(&caller, &filter, after, limit)
         .await?;
-    let refused = found.refused.iter().map(|id| RefusedDeposit {
-        id: id.to_string(),
-        code: Code::IntegrityViolation.name(),
-    });
     Ok(Json(DepositPage {
         items: found.items.iter().map(DepositView::from).collect(),
         next_cursor: found.next.map(|cursor| cursor.to_string()),
-        refused: refused.collect(),
+        refused: found.refused.iter().map(RefusedDeposit::of).collect(),
     }))
 }
 

@@ -1,13 +1,14 @@
-//! Deposits: value that blocks brought to wallets' addresses, and what became of it.
+//! Deposits: value that blocks brought to wallets' addresses, or that waits for one, and what became of it.
 
 mod decide;
 mod list;
 mod reject;
 mod release;
 mod show;
+mod unconfirmed;
 
 use coffer_domain::time::rfc3339;
-use coffer_platform::DepositView as Deposit;
+use coffer_platform::{DepositView as Deposit, Followable, UnconfirmedView};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +17,7 @@ use crate::access::Routes;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let routes = list::route(routes);
+    let routes = unconfirmed::route(routes);
     let routes = show::route(routes);
     let routes = release::route(routes);
     reject::route(routes)
@@ -48,16 +50,24 @@ pub(crate) struct DepositView {
     gained: AmountView,
     /// What the chain's record of it says, in base units.
     face_units: String,
-    /// The block that includes it, or included it last.
-    block: BlockView,
-    /// 0 when it is retracted.
+    /// Whether it is only in the nodes' mempools, or was: nothing of it is in the ledger. The deposit that follows
+    /// has the same id.
+    unconfirmed: bool,
+    /// The block that includes it, or included it last; null of an unconfirmed one.
+    block: Option<BlockView>,
+    /// 0 when it is retracted or unconfirmed.
     confirmations: u64,
     /// How often a block has included it.
     inclusion: u32,
-    /// detected, confirmed, finalized, retracted, rejected or held.
+    /// detected, confirmed, finalized, retracted, rejected or held; of an unconfirmed one detected, included,
+    /// replaced, double_spent or evicted.
     state: &'static str,
-    /// Why it is held, rejected or retracted.
+    /// Why it is held, rejected or retracted, or will not be credited as things stand.
     reason: Option<String>,
+    /// Of an unconfirmed one: the transaction that took one of its inputs.
+    replaced_by: Option<String>,
+    /// The block that has that transaction.
+    replaced_in: Option<BlockView>,
     detected_at: String,
     changed_at: String,
 }
@@ -88,13 +98,58 @@ impl From<&Deposit> for DepositView {
             part: deposit.movement.part.to_string(),
             gained: AmountView::of(deposit.units, asset.decimals),
             face_units: deposit.face_units.to_string(),
-            block: deposit.block.into(),
+            unconfirmed: false,
+            block: Some(deposit.block.into()),
             confirmations: view.confirmations,
             inclusion: deposit.inclusion,
             state: deposit.state.name(),
             reason: deposit.reason.clone(),
+            replaced_by: None,
+            replaced_in: None,
             detected_at: rfc3339(deposit.detected_at_ms),
             changed_at: rfc3339(deposit.changed_at_ms),
+        }
+    }
+}
+
+impl From<&UnconfirmedView> for DepositView {
+    fn from(view: &UnconfirmedView) -> Self {
+        let (one, asset) = (&view.unconfirmed, &view.asset);
+        let network = asset.name.chain.bitcoin_network();
+        let by = one.standing.replaced_by();
+        Self {
+            id: one.id.to_string(),
+            network_id: one.network.to_string(),
+            asset_id: one.asset.to_string(),
+            asset: asset.name.to_string(),
+            symbol: asset.symbol.clone(),
+            wallet_id: one.wallet.to_string(),
+            external_id: view.external_id.clone(),
+            address: coffer_chains::encode(&one.address, network),
+            from: None,
+            transaction: one.movement.transaction.to_string(),
+            part: one.movement.part.to_string(),
+            gained: AmountView::of(one.units, asset.decimals),
+            face_units: one.units.to_string(),
+            unconfirmed: true,
+            block: None,
+            confirmations: 0,
+            inclusion: 0,
+            state: one.standing.state().name(),
+            reason: one.standing.reason().map(str::to_owned),
+            replaced_by: by.map(|by| by.to_string()),
+            replaced_in: by.and(one.standing.settled_in()).map(BlockView::from),
+            detected_at: rfc3339(one.detected_at_ms),
+            changed_at: rfc3339(one.changed_at_ms),
+        }
+    }
+}
+
+impl From<&Followable> for DepositView {
+    fn from(of: &Followable) -> Self {
+        match of {
+            Followable::Deposit(view) => Self::from(&**view),
+            Followable::Unconfirmed(view) => Self::from(&**view),
         }
     }
 }

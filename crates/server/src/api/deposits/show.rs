@@ -10,6 +10,8 @@ use crate::http::PathId;
 use crate::problem::Problem;
 
 /// Show a deposit
+///
+/// While no block has it, what the nodes' mempools say of it: `unconfirmed`, without a block.
 #[utoipa::path(get, path = "/v1/deposits/{id}", tag = "deposits", params(("id" = String, Path)),
     responses((status = 200, body = DepositView)))]
 pub(crate) async fn show_deposit(
@@ -17,7 +19,7 @@ pub(crate) async fn show_deposit(
     caller: Caller,
     PathId(id): PathId<DepositId>,
 ) -> Result<Json<DepositView>, Problem> {
-    let view = api.platform().deposit(&caller, id).await?;
+    let view = api.platform().followable(&caller, id).await?;
     Ok(Json(DepositView::from(&view)))
 }
 

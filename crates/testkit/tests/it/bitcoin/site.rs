@@ -31,9 +31,13 @@ pub(super) struct Site {
     pub(super) coin: Asset,
 }
 
+/// Something between the product and what it asks.
+pub(super) type Between = Arc<dyn Fn(Arc<dyn ChainSource>) -> Arc<dyn ChainSource> + Send + Sync>;
+
 /// Fills the node's login in, as the server does from its folder of secrets.
 struct Nodes {
     login: String,
+    between: Between,
 }
 
 impl SourceFactory for Nodes {
@@ -44,7 +48,7 @@ impl SourceFactory for Nodes {
             node.rpc = node.rpc.replace("{secret:login}", &self.login);
         }
         let source = BitcoinSource::open(&filled, Limits::default(), &random)?;
-        Ok(Arc::new(source))
+        Ok((self.between)(Arc::new(source)))
     }
 }
 
@@ -62,10 +66,15 @@ fn count(number: u32) -> NonZeroU32 {
 impl Site {
     /// Two confirmations, final after `finality`; the node has coins to send, and the first block is yet to come.
     pub(super) async fn create(engine: Engine, finality: u32) -> Self {
+        Self::create_with(engine, finality, Arc::new(|source| source)).await
+    }
+
+    pub(super) async fn create_with(engine: Engine, finality: u32, between: Between) -> Self {
         let node = Bitcoind::start(&Options::default()).await.expect("starts");
         node.fund(5).await.expect("has coins");
         let sources = Arc::new(Nodes {
             login: node.credentials().to_owned(),
+            between,
         });
         let installation = Installation::create_with(engine, sources).await;
         let (platform, admin) = (&installation.platform, &installation.admin);
