@@ -1,13 +1,13 @@
 //! The tables, as they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result};
 use ruint::aliases::U256;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use super::values::units;
+use super::values::{short, units};
 
 type Bytes = Vec<u8>;
 
@@ -30,6 +30,23 @@ macro_rules! rows {
         .with_context(|| format!("the checker cannot run {:?}", $sql))?
     };
 }
+
+/// The payload of an address, with the number of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Address {
+    pub kind: i64,
+    pub payload: Bytes,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&short(&self.payload))
+    }
+}
+
+mod outputs;
+
+pub(super) use outputs::OutputRow;
 
 pub(super) struct NetworkRow {
     pub id: Bytes,
@@ -70,7 +87,7 @@ pub(super) struct DepositRow {
     pub network: Bytes,
     pub asset: Bytes,
     pub wallet: Bytes,
-    pub address: Bytes,
+    pub address: Address,
     pub transaction: Bytes,
     pub part: String,
     pub face: U256,
@@ -173,10 +190,18 @@ pub(super) struct Tables {
     /// Organization, number, hash.
     pub heads: Vec<(Bytes, i64, Bytes)>,
     pub audit: Vec<AuditRow>,
-    /// EVM address to wallet, of every wallet.
-    pub addresses: HashMap<[u8; 20], Bytes>,
+    /// Address to wallet, of every wallet.
+    pub addresses: HashMap<Address, Bytes>,
     /// Those derived ahead of need: watched, and nobody's yet.
-    pub pooled: Vec<[u8; 20]>,
+    pub pooled: HashSet<Address>,
+    pub outputs: Vec<OutputRow>,
+}
+
+impl Tables {
+    /// Every address that is watched.
+    pub(super) fn ours(&self) -> impl Iterator<Item = &Address> {
+        self.addresses.keys().chain(&self.pooled)
+    }
 }
 
 pub(super) async fn read(url: &str) -> Result<Tables> {
@@ -215,19 +240,39 @@ pub(super) async fn read(url: &str) -> Result<Tables> {
             (Bytes, i64, Bytes)
         ),
         audit: audit(&mut db).await?,
-        addresses: evm_addresses(wallets),
+        addresses: wallets
+            .into_iter()
+            .flat_map(|(id, kinds, packed)| {
+                unpack(kinds, &packed)
+                    .into_iter()
+                    .map(move |one| (one, id.clone()))
+            })
+            .collect(),
+        // An entry holds every kind, as far as it goes.
         pooled: pooled
             .iter()
-            .filter_map(|(packed,)| packed.get(..20)?.try_into().ok())
+            .flat_map(|(packed,)| unpack(i64::MAX, packed))
             .collect(),
+        outputs: outputs::read(&mut db).await?,
     })
 }
 
-/// The EVM payload comes first in a row's packed payloads, where its bit is set.
-fn evm_addresses(wallets: Vec<(Bytes, i64, Bytes)>) -> HashMap<[u8; 20], Bytes> {
-    let evm = wallets.into_iter().filter(|(_, kinds, _)| kinds & 1 != 0);
-    evm.filter_map(|(id, _, packed)| Some((packed.get(..20)?.try_into().ok()?, id)))
-        .collect()
+/// Bytes of a payload, by the number of its kind from 1 on: EVM, TRON, P2WPKH, P2TR, Solana.
+const PAYLOADS: [usize; 5] = [20, 20, 20, 32, 32];
+
+/// A row's payloads lie one after the other; the bit of each kind that there is, is set.
+fn unpack(kinds: i64, mut packed: &[u8]) -> Vec<Address> {
+    let mut addresses = Vec::with_capacity(PAYLOADS.len());
+    for (kind, length) in (1..).zip(PAYLOADS) {
+        if kinds & (1 << (kind - 1)) != 0
+            && let Some((payload, rest)) = packed.split_at_checked(length)
+        {
+            packed = rest;
+            let payload = payload.to_vec();
+            addresses.push(Address { kind, payload });
+        }
+    }
+    addresses
 }
 
 async fn networks(db: &mut Connected) -> Result<Vec<NetworkRow>> {
@@ -307,6 +352,7 @@ type DepositTuple = (
     Bytes,
     Bytes,
     Bytes,
+    i64,
     Bytes,
     Bytes,
     String,
@@ -321,8 +367,8 @@ type DepositTuple = (
 async fn deposits(db: &mut Connected) -> Result<Vec<DepositRow>> {
     let rows = rows!(
         *db,
-        "SELECT id, network_id, asset_id, wallet_id, address, transaction_hash, part, face_units, units, block_height, \
-         block_hash, inclusion, state FROM deposits ORDER BY network_id, block_height, id",
+        "SELECT id, network_id, asset_id, wallet_id, address_kind, address, transaction_hash, part, face_units, units, \
+         block_height, block_hash, inclusion, state FROM deposits ORDER BY network_id, block_height, id",
         DepositTuple
     );
     rows.into_iter()
@@ -332,15 +378,18 @@ async fn deposits(db: &mut Connected) -> Result<Vec<DepositRow>> {
                 network: row.1,
                 asset: row.2,
                 wallet: row.3,
-                address: row.4,
-                transaction: row.5,
-                part: row.6,
-                face: units(&row.7)?,
-                units: units(&row.8)?,
-                height: row.9,
-                hash: row.10,
-                inclusion: row.11,
-                state: row.12,
+                address: Address {
+                    kind: row.4,
+                    payload: row.5,
+                },
+                transaction: row.6,
+                part: row.7,
+                face: units(&row.8)?,
+                units: units(&row.9)?,
+                height: row.10,
+                hash: row.11,
+                inclusion: row.12,
+                state: row.13,
             })
         })
         .collect()
