@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use coffer_testkit::Engine;
 use coffer_testkit::chain_proof::reorgs::FINALITY;
-use coffer_testkit::chain_proof::{Ground, lies};
+use coffer_testkit::chain_proof::{Family, Ground, lies};
 use coffer_testkit::programs::program;
 use coffer_testkit::serving::Programs;
 
@@ -13,6 +13,7 @@ async fn no_lie_is_credited_and_nothing_hidden_stays_hidden() {
     let coffer = program("coffer");
     let folder: PathBuf = coffer.parent().expect("a program lies in a folder").into();
     let ground = Ground {
+        family: Family::Evm,
         programs: Programs::in_folder(&folder).expect("the programs are built"),
         // What is believed does not depend on where it is stored.
         engine: Engine::Sqlite,

@@ -9,12 +9,16 @@
 //! Everything is drawn from a seed. How far a server has come when it is killed depends on the machine, so two
 //! runs of a seed do the same to the chain and not always the same to the server.
 
+mod bitcoin;
 pub mod contracts;
 pub mod corruption;
 pub(crate) mod driver;
+mod evm;
 mod host;
 pub mod lies;
 pub mod reorgs;
 mod scene;
+mod stage;
 
 pub use scene::{CONFIRMATIONS, Ground};
+pub use stage::{Family, Fates};
