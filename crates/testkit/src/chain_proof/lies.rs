@@ -21,6 +21,11 @@ use crate::lying_node::Fault;
 /// For each outage: long enough for many attempts.
 const OUTAGE: Duration = Duration::from_secs(3);
 
+/// How often is looked whether a lie was told, and after how many looks there is another block.
+const LOOKS: u32 = 60;
+const LOOKS_EACH_BLOCK: u32 = 6;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 #[derive(Debug, Clone)]
 pub struct Options {
     pub ground: Ground,
@@ -142,16 +147,45 @@ impl<S: Stage> Run<S> {
         if self.chance.between(0, 3) == 0 {
             lie = lie.sometimes(500);
         }
+        // Who answers at the start of a server is asked for more than later.
+        let restart = lie.fault == Fault::Genesis || self.chance.between(0, 8) == 0;
+        let (fault, always) = (lie.fault.clone(), lie.permille >= 1_000);
         self.scene.nodes[liar].set(lie);
+        if restart {
+            self.scene.host.kill(None).await;
+            self.scene.host.alive().await?;
+        }
         for _ in 0..self.chance.between(1, 4) {
             self.deposits().await?;
             self.scene.stage.mine(1).await?;
         }
         // With two honest nodes the third can only delay.
         self.scene.caught_up().await?;
+        if always {
+            self.until_told(&fault).await?;
+        }
         self.scene.nodes[liar].be_honest();
         self.tally.rounds += 1;
         self.tally.told = told(&self.scene);
+        Ok(())
+    }
+
+    /// More blocks, until the liar was asked for what it lies about: a block is asked of one node only, and not every
+    /// block has what some lies are about. Some are never asked for.
+    async fn until_told(&mut self, fault: &Fault) -> Result<()> {
+        let before = self.tally.told.get(fault.name()).copied();
+        for look in 1..=LOOKS {
+            if told(&self.scene).get(fault.name()).copied() > before {
+                break;
+            }
+            // Paced: balances are asked for a moment after the block.
+            tokio::time::sleep(LOOK_EVERY).await;
+            if look % LOOKS_EACH_BLOCK == 0 {
+                self.deposits().await?;
+                self.scene.stage.mine(1).await?;
+                self.scene.caught_up().await?;
+            }
+        }
         Ok(())
     }
 

@@ -16,6 +16,9 @@ use crate::crash::Chance;
 /// Indexes of the vault that may be a wallet's: some go to the pool before.
 const INDEXES_MAX: u32 = 600;
 
+/// A third of it is still an amount that the proxies print without an exponent.
+const SATS_MIN: u64 = 3_300;
+
 #[derive(Debug, Clone)]
 struct Sent {
     transaction: Transaction,
@@ -117,7 +120,7 @@ impl Driver {
                 Some(last) if chance.between(0, 6) == 0 => last.script_pubkey.clone(),
                 _ => self.somebody(chance),
             };
-            outputs.push(output(&to, chance.between(600, 5_000_000)));
+            outputs.push(output(&to, chance.between(SATS_MIN, 5_000_000)));
         }
         let paid: u64 = outputs.iter().map(|output| output.value.to_sat()).sum();
         let fee = chance.between(1_000, 4_000);

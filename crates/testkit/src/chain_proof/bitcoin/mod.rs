@@ -19,10 +19,13 @@ use super::scene::Wallet;
 use super::stage::{Exchange, Fates, Listed, Stage};
 use crate::bitcoind::{Bitcoind, COIN, Options};
 use crate::crash::Chance;
-use crate::lying_node::Lie;
+use crate::lying_node::{BitcoinLie, Fault, Lie};
 use coins::{Coin, Keys};
 use driver::{Driver, Plan};
 
+/// Codes of a node's errors.
+const NO_SUCH_BLOCK: i64 = -8;
+const WARMING_UP: i64 = -28;
 /// Rewards of 50 coins that the purses are filled from.
 const REWARDS: u64 = 20;
 const PURSES: u32 = 8;
@@ -259,16 +262,42 @@ impl Stage for Bitcoin {
         for plan in plans {
             self.make(plan).await?;
         }
-        if split_at.is_some() {
+        let (reached, _) = self.nodes[0].head().await?;
+        ensure!(
+            reached == height + 1,
+            "the first node stands at {reached} instead of {}",
+            height + 1
+        );
+        if let Some(fork) = split_at {
             self.driver.fates.partitions += 1;
             let [one, two, three] = &self.nodes;
+            let lost = two.hash_at(fork + 1).await?;
             one.join(two).await?;
             one.join(three).await?;
+            // Else it would fetch the blocks of the branch that lost as soon as it stands lower itself. Where it never
+            // heard of that branch, there is nothing to refuse.
+            let _ = one.invalidate(&lost).await;
         }
         self.together(0).await
     }
 
-    fn lies(&self, _next: u64) -> Vec<Lie> {
-        of_the_wire().into_iter().map(Lie::from).collect()
+    fn lies(&self, next: u64) -> Vec<Lie> {
+        let script = self.driver.first().to_hex_string();
+        let own = BitcoinLie::all(next, &script).into_iter();
+        let faults = [
+            Fault::Unknown,
+            Fault::Lag(10),
+            Fault::Backwards(5),
+            Fault::Ahead(1_000),
+            Fault::ChainId(1),
+            Fault::Genesis,
+            Fault::Error(NO_SUCH_BLOCK),
+            Fault::Error(WARMING_UP),
+        ];
+        own.map(Fault::Bitcoin)
+            .chain(faults)
+            .chain(of_the_wire())
+            .map(Lie::from)
+            .collect()
     }
 }
