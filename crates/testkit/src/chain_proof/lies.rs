@@ -105,7 +105,7 @@ async fn run_on<S: Stage>(options: &Options, tell: &(impl Fn(&Tally) + Sync)) ->
     let least = u32::try_from(kinds * 2)?;
     while run.tally.lies() < options.count || run.tally.rounds < least {
         let round = run.tally.rounds;
-        run.round(round as usize % kinds)
+        run.round(round as usize, kinds)
             .await
             .with_context(|| format!("round {round} of seed {}", options.seed))?;
         tell(&run.tally);
@@ -140,18 +140,23 @@ async fn run_on<S: Stage>(options: &Options, tell: &(impl Fn(&Tally) + Sync)) ->
 }
 
 impl<S: Stage> Run<S> {
-    async fn round(&mut self, kind: usize) -> Result<()> {
-        let liar = self.chance.between(0, 3) as usize;
+    async fn round(&mut self, round: usize, kinds: usize) -> Result<()> {
+        // Every other time the liar is the one whom a server that has just started asks first; after that, whom it
+        // has caught is asked last.
+        let is_first = (round / kinds) % 2 == 1;
+        let liar = if is_first {
+            0
+        } else {
+            self.chance.between(0, 3) as usize
+        };
         let (head, _) = self.scene.stage.head().await?;
-        let mut lie = self.scene.stage.lies(head + 1).swap_remove(kind);
-        if self.chance.between(0, 3) == 0 {
+        let mut lie = self.scene.stage.lies(head + 1).swap_remove(round % kinds);
+        let fault = lie.fault.clone();
+        if !is_first && self.chance.between(0, 3) == 0 {
             lie = lie.sometimes(500);
         }
-        // Who answers at the start of a server is asked for more than later.
-        let restart = lie.fault == Fault::Genesis || self.chance.between(0, 8) == 0;
-        let (fault, always) = (lie.fault.clone(), lie.permille >= 1_000);
         self.scene.nodes[liar].set(lie);
-        if restart {
+        if is_first {
             self.scene.host.kill(None).await;
             self.scene.host.alive().await?;
         }
@@ -161,7 +166,7 @@ impl<S: Stage> Run<S> {
         }
         // With two honest nodes the third can only delay.
         self.scene.caught_up().await?;
-        if always {
+        if is_first {
             self.until_told(&fault).await?;
         }
         self.scene.nodes[liar].be_honest();

@@ -40,12 +40,12 @@ pub(super) fn altered(lie: &BitcoinLie, raw: &str) -> Option<String> {
         BitcoinLie::BlockSwapped if count > 2 => block.txdata.swap(1, count - 1),
         BitcoinLie::BlockDoubled => {
             // The last of an odd number is hashed with itself; so is the last pair of an odd number of pairs.
-            let end = 1 << count.trailing_zeros();
-            let end = block
-                .txdata
-                .get(count - end..)
-                .filter(|end| end.len() < count)?;
-            block.txdata.extend_from_slice(&end.to_vec());
+            let length = 1 << count.trailing_zeros();
+            let end = block.txdata[count - length..].to_vec();
+            if length == count {
+                return None;
+            }
+            block.txdata.extend(end);
         }
         BitcoinLie::BlockReward(script) => reward(&mut block, script)?,
         _ => return None,
