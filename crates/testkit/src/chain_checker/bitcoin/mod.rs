@@ -1,4 +1,8 @@
 //! Bitcoin: what the proof asks of such a node.
+//!
+//! Movements and outputs are read from whole blocks as the node itself decodes them; what addresses hold, from its
+//! set of unspent outputs. Not here: whose an address is, and what should have been credited; no hash, no work and
+//! no signature is checked, because the node is believed. Cost: every block once, and one scan of that set.
 
 mod blocks;
 

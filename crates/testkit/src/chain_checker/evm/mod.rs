@@ -1,4 +1,8 @@
 //! Ethereum and its like: what the proof asks of such a node.
+//!
+//! Movements are read from receipts and call traces, balances from the state at the tip's hash. Not here: whose an
+//! address is, and what should have been credited. Cost: receipts and traces of every block that is not empty, and
+//! two balances for each address that gained something in a block.
 
 mod movements;
 

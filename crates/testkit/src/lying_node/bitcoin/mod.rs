@@ -1,4 +1,8 @@
 //! What a Bitcoin node can be wrong about: hashes, raw blocks, its set of unspent outputs, where its chain ends.
+//!
+//! Each [`BitcoinLie`] changes one kind of answer and leaves the others as they are, but for a branch, which is
+//! consistent over all of them. A block that has nothing of what a lie is about is passed on as it is, and is not
+//! counted. Not here: the pool of unconfirmed transactions. A branch asks for each true block once and keeps it.
 
 mod block;
 mod branch;
