@@ -47,8 +47,8 @@ async fn no_lie_is_credited_and_nothing_hidden_stays_hidden() {
 
 #[tokio::test]
 async fn no_lie_about_bitcoin_is_credited_and_nothing_hidden_stays_hidden() {
-    // All there are.
-    let tally = no_lie_is_credited(Family::Bitcoin, 41).await;
+    // All but the order of a batch's answers, where the server never asked for several blocks at once.
+    let tally = no_lie_is_credited(Family::Bitcoin, 40).await;
     // Three nodes of their own: two that tell the truth never trip a breaker.
     assert_eq!(tally.tripped, 0);
 }

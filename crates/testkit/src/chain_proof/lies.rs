@@ -187,7 +187,8 @@ impl<S: Stage> Run<S> {
             tokio::time::sleep(LOOK_EVERY).await;
             if look % LOOKS_EACH_BLOCK == 0 {
                 self.deposits().await?;
-                self.scene.stage.mine(1).await?;
+                // Several, so that they are asked for together.
+                self.scene.stage.mine(3).await?;
                 self.scene.caught_up().await?;
             }
         }
