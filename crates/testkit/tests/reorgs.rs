@@ -129,10 +129,10 @@ async fn the_checker_objects_to_every_corruption_on_postgresql() {
 
 #[tokio::test]
 async fn the_checker_objects_to_every_corruption_of_bitcoin_on_sqlite() {
-    the_checker_objects(Family::Bitcoin, (Engine::Sqlite, "sqlite"), 39).await;
+    the_checker_objects(Family::Bitcoin, (Engine::Sqlite, "sqlite"), 40).await;
 }
 
 #[tokio::test]
 async fn the_checker_objects_to_every_corruption_of_bitcoin_on_postgresql() {
-    the_checker_objects(Family::Bitcoin, (Engine::Postgres, "postgres"), 39).await;
+    the_checker_objects(Family::Bitcoin, (Engine::Postgres, "postgres"), 40).await;
 }

@@ -159,8 +159,8 @@ const CORRUPTIONS: &[Corruption] = &[
     ),
 ];
 
-/// Of the record of outputs, while one of them is spent.
-pub(super) const OF_OUTPUTS: &[Corruption] = &[
+/// Of Bitcoin: rewards, and the record of outputs while one of them is spent.
+pub(super) const OF_BITCOIN: &[Corruption] = &[
     (
         "an output that is gone",
         Check::Outputs,
@@ -220,6 +220,11 @@ pub(super) const OF_OUTPUTS: &[Corruption] = &[
         "a spend in another block",
         Check::Outputs,
         "UPDATE outputs SET spent_height = spent_height - 1 WHERE spent_by IS NOT NULL",
+    ),
+    (
+        "a reward that counts before it may be spent",
+        Check::Deposits,
+        "UPDATE deposits SET state = 'confirmed' WHERE part LIKE 'coinbase:%' AND state = 'detected'",
     ),
     (
         "a spend that never was",

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bitcoin::Transaction;
 use serde_json::json;
 
-use super::corruption::{Corruption, OF_OUTPUTS};
+use super::corruption::{Corruption, OF_BITCOIN};
 use super::evm::of_the_wire;
 use super::scene::Wallet;
 use super::stage::{Exchange, Fates, Listed, Stage};
@@ -158,7 +158,7 @@ impl Stage for Bitcoin {
     const KINDS: &'static str = "bitcoin,bitcoin-taproot";
     const COLUMNS: &'static [&'static str] = &["bitcoin", "bitcoin_taproot"];
     const CHAIN: &'static str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
-    const CORRUPTIONS: &'static [Corruption] = OF_OUTPUTS;
+    const CORRUPTIONS: &'static [Corruption] = OF_BITCOIN;
 
     async fn start() -> Result<Self> {
         let options = Options::default();
@@ -231,7 +231,11 @@ impl Stage for Bitcoin {
         if !self.driver.spend_outside(chance)? {
             return Ok(false);
         }
-        self.mine(1).await?;
+        let mut plan = self.driver.next();
+        // A reward that is far from being spendable, too.
+        plan.reward = Some(self.driver.rewarded(chance)?);
+        self.make(plan).await?;
+        self.together(usize::from(self.split_at.is_some())).await?;
         Ok(true)
     }
 
