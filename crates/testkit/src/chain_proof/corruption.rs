@@ -164,47 +164,47 @@ pub(super) const OF_BITCOIN: &[Corruption] = &[
     (
         "an output that is gone",
         Check::Outputs,
-        "DELETE FROM outputs WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs WHERE spent_by IS NULL)",
+        "DELETE FROM outputs WHERE transaction_hash = (SELECT transaction_hash FROM outputs WHERE spent_by IS NULL ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "an output that no block made",
         Check::Outputs,
-        "UPDATE outputs SET number = number + 100 WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs)",
+        "UPDATE outputs SET number = number + 100 WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "an output of another transaction",
         Check::Outputs,
-        "UPDATE outputs SET transaction_hash = {32} WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs)",
+        "UPDATE outputs SET transaction_hash = {32} WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "an output of another amount",
         Check::Outputs,
-        "UPDATE outputs SET units = {1} WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs)",
+        "UPDATE outputs SET units = {1} WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "an output of another block",
         Check::Outputs,
-        "UPDATE outputs SET block_height = block_height + 1 WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs)",
+        "UPDATE outputs SET block_height = block_height + 1 WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "an output in a block of another chain",
         Check::Outputs,
-        "UPDATE outputs SET block_hash = {32} WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs)",
+        "UPDATE outputs SET block_hash = {32} WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "a plain output called a coinbase's",
         Check::Outputs,
-        "UPDATE outputs SET is_coinbase = 1 - is_coinbase WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs)",
+        "UPDATE outputs SET is_coinbase = 1 - is_coinbase WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "an output at another address",
         Check::Outputs,
-        "UPDATE outputs SET address = {32}, address_kind = 4 WHERE transaction_hash = (SELECT MIN(transaction_hash) FROM outputs)",
+        "UPDATE outputs SET address = {32}, address_kind = 4 WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
     ),
     (
         "an output of another customer",
         Check::Outputs,
-        "UPDATE outputs SET wallet_id = (SELECT MAX(id) FROM wallets) WHERE wallet_id <> (SELECT MAX(id) FROM wallets)",
+        "UPDATE outputs SET wallet_id = (SELECT id FROM wallets ORDER BY id DESC LIMIT 1) WHERE wallet_id <> (SELECT id FROM wallets ORDER BY id DESC LIMIT 1)",
     ),
     (
         "a spend that is not on record",
