@@ -62,9 +62,9 @@ enum Command {
     Bench(testkit::BenchOptions),
     /// Kill the programs at named failpoints and at random moments, and compare the results
     Crash(testkit::RunnerOptions),
-    /// 300 rounds of reorganizations on a real node under a server that is killed again and again
+    /// 300 rounds of reorganizations on real nodes under a server that is killed again and again; `-- --chain bitcoin`
     Reorgs(testkit::RunnerOptions),
-    /// 2,000 lies of one of three nodes while deposits arrive; then two of them go down
+    /// 2,000 lies of one of three nodes while deposits arrive; then two of them go down; `-- --chain bitcoin`
     Lies(testkit::RunnerOptions),
     /// Live through seeded lives of a network over the pure cores: chains, reorganizations, lies, crashes
     Simulate(testkit::SimulateOptions),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use coffer_testkit::anvil::{self, Anvil};
 use coffer_testkit::chain_checker;
 use coffer_testkit::chain_proof::reorgs::FINALITY;
-use coffer_testkit::chain_proof::{Ground, lies, reorgs};
+use coffer_testkit::chain_proof::{Family, Ground, lies, reorgs};
 use coffer_testkit::chain_show;
 
 use super::{Engines, engines, environment, programs};
@@ -38,7 +38,8 @@ pub(super) struct CheckArgs {
     /// `sqlite:PATH` or `postgres://…`; nothing may be writing to it.
     #[arg(long, value_name = "URL")]
     database_url: String,
-    /// A node that tells the truth; one for each network.
+    /// A node that tells the truth; one for each network. A login stands in the URL, or in the file that its
+    /// fragment names: `http://127.0.0.1:18443#/folder/.cookie`.
     #[arg(long = "node", value_name = "URL")]
     nodes: Vec<String>,
     /// The first height that must be covered [default: the network's start height]
@@ -68,8 +69,17 @@ pub(super) async fn check(args: CheckArgs) -> Result<()> {
     Ok(())
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Families {
+    Evm,
+    Bitcoin,
+}
+
 #[derive(clap::Args)]
 pub(super) struct GroundArgs {
+    /// The family of chains to prove it on.
+    #[arg(long, value_enum, default_value_t = Families::Evm)]
+    chain: Families,
     /// [default: sqlite, and postgres where a server is named]
     #[arg(long)]
     engine: Option<Engines>,
@@ -89,7 +99,12 @@ impl GroundArgs {
             .or_else(|| environment("COFFER_TEST_POSTGRES_URL"));
         let programs = programs(bin_dir)?;
         let engines = engines(self.engine, server_url.is_some())?;
+        let family = match self.chain {
+            Families::Evm => Family::Evm,
+            Families::Bitcoin => Family::Bitcoin,
+        };
         let ground = |engine| Ground {
+            family,
             programs: programs.clone(),
             engine,
             server_url: server_url.clone(),
@@ -123,7 +138,10 @@ pub(super) async fn reorgs(bin_dir: Option<PathBuf>, args: ReorgArgs) -> Result<
         for chapter in 0..chapters {
             let seed = first_seed + u64::from(chapter);
             let rounds = CHAPTER.min(args.rounds - chapter * CHAPTER);
-            println!("{rounds} rounds on {:?}, seed {seed}", ground.engine);
+            println!(
+                "{rounds} rounds of {:?} on {:?}, seed {seed}",
+                ground.family, ground.engine
+            );
             let options = reorgs::Options {
                 ground: ground.clone(),
                 rounds,
@@ -131,12 +149,8 @@ pub(super) async fn reorgs(bin_dir: Option<PathBuf>, args: ReorgArgs) -> Result<
                 seed,
             };
             let tell = |round: u32, tally: &reorgs::Tally| {
-                let fates = &tally.fates;
                 if round.is_multiple_of(25) {
-                    println!(
-                        "round {round}: {} sent, {} dropped, {} taken in elsewhere, {} replaced",
-                        fates.sent, fates.dropped, fates.moved, fates.replaced
-                    );
+                    println!("round {round}: {}", tally.fates);
                 }
             };
             let tally = reorgs::run(&options, &tell).await?;
@@ -162,7 +176,10 @@ pub(super) struct LiesArgs {
 pub(super) async fn lies(bin_dir: Option<PathBuf>, args: LiesArgs) -> Result<()> {
     let (seed, mut bad) = (args.ground.seed, 0);
     for ground in args.ground.grounds(bin_dir)? {
-        println!("{} lies on {:?}, seed {seed}", args.count, ground.engine);
+        println!(
+            "{} lies of {:?} on {:?}, seed {seed}",
+            args.count, ground.family, ground.engine
+        );
         let options = lies::Options {
             ground,
             count: args.count,

@@ -65,7 +65,19 @@ impl Bitcoind {
     /// # Errors
     /// When the node refuses it.
     pub async fn mine_only(&self, transactions: &[String]) -> Result<String> {
-        let params = json!([self.own, transactions]);
+        self.mine_only_to(None, transactions).await
+    }
+
+    /// The same, with the reward to an address, or to the wallet's without one.
+    ///
+    /// # Errors
+    /// When the node refuses it.
+    pub async fn mine_only_to(
+        &self,
+        address: Option<&str>,
+        transactions: &[String],
+    ) -> Result<String> {
+        let params = json!([address.unwrap_or(&self.own), transactions]);
         let block = self.rpc.call("generateblock", params).await?;
         text(&block["hash"])
     }

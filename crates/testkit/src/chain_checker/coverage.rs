@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 
 use super::Options;
-use super::movements::{Chain, Tip};
+use super::chain::{Chain, Tip};
 use super::node::Node;
 use super::report::{Check, Report};
 use super::tables::{BlockRow, NetworkRow, Tables};
-use super::values::{fixed, short};
+use super::values::short;
 
 /// The tip to compare at; `None` when nothing was followed yet, or it is not a block of the node's.
 pub(super) async fn check(
@@ -99,10 +99,11 @@ async fn same_genesis(
     (node, network): (&Node, &NetworkRow),
     problem: &mut impl FnMut(String),
 ) -> Result<()> {
-    let genesis = node.blocks(&[0]).await?;
-    let hash = genesis[0]["hash"].as_str().unwrap_or_default();
+    let genesis = node.headers(&[0]).await?[0];
+    let genesis = genesis.context("the node has no first block")?;
+    let hash = hex::encode(genesis.hash);
     let known = network.settings["genesis"].as_str().unwrap_or_default();
-    if hash.trim_start_matches("0x") != known.trim_start_matches("0x") {
+    if hash != known.trim_start_matches("0x") {
         problem(format!(
             "{}: the genesis block is {known:?}, the node's {hash:?}",
             network.chain
@@ -118,30 +119,24 @@ async fn same_hashes(
     problem: &mut impl FnMut(String),
 ) -> Result<bool> {
     let heights: Result<Vec<u64>, _> = rows.iter().map(|row| u64::try_from(row.height)).collect();
-    let blocks = node.blocks(&heights?).await?;
+    let headers = node.headers(&heights?).await?;
     let mut last_is_good = false;
-    for (row, block) in rows.iter().zip(&blocks) {
+    for (row, header) in rows.iter().zip(&headers) {
         last_is_good = false;
-        if block.is_null() {
+        let Some(header) = header else {
             problem(format!("{chain}: the node has no block {}", row.height));
             continue;
-        }
-        let hash: [u8; 32] = fixed(&block["hash"])?;
-        let parent: [u8; 32] = fixed(&block["parentHash"])?;
-        let root: [u8; 32] = fixed(&block["receiptsRoot"])?;
-        last_is_good = hash[..] == row.hash;
-        if !last_is_good || parent[..] != row.parent {
+        };
+        last_is_good = header.hash[..] == row.hash;
+        if !last_is_good || header.parent[..] != row.parent {
             problem(format!(
                 "{chain}: block {} is {} on the node, {} here",
                 row.height,
-                short(&hash),
+                short(&header.hash),
                 short(&row.hash)
             ));
-        } else if root[..] != row.root {
-            problem(format!(
-                "{chain}: block {} has another receipts root",
-                row.height
-            ));
+        } else if header.root[..] != row.root {
+            problem(format!("{chain}: block {} has another root", row.height));
         }
     }
     Ok(last_is_good)
@@ -162,7 +157,7 @@ pub(super) fn counts(tables: &Tables, network: &NetworkRow, chain: &Chain, repor
             report.problem(
                 Check::Coverage,
                 format!(
-                    "{}: block {} holds {} transactions and {} logs; here {} and {}",
+                    "{}: block {} holds {} transactions and {} logs or outputs; here {} and {}",
                     network.chain,
                     row.height,
                     block.transactions,

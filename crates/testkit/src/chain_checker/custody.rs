@@ -1,15 +1,16 @@
-//! What the ledger says that an address holds, against what it holds at the tip.
+//! What the ledger says that a wallet's addresses hold, against what they hold at the tip.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
+use ruint::aliases::U256;
 
 use super::Options;
-use super::movements::Chain;
+use super::chain::Chain;
 use super::node::Node;
 use super::report::{Check, Report};
-use super::tables::{AccountRow, AssetRow, NetworkRow, Tables};
-use super::values::{Signed, name, short};
+use super::tables::{AccountRow, Address, AssetRow, NetworkRow, Tables};
+use super::values::{Signed, name};
 
 pub(super) async fn check(
     options: &Options,
@@ -27,10 +28,13 @@ pub(super) async fn check(
         let wallet = account.wallet.as_deref().unwrap_or_default();
         custody.insert((wallet, &account.asset), account);
     }
+    let mut owned: BTreeMap<&[u8], Vec<&Address>> = BTreeMap::new();
+    for (address, wallet) in tables.addresses.iter().filter(|one| node.has(one.0)) {
+        owned.entry(wallet).or_default().push(address);
+    }
+    let addresses: Vec<&Address> = owned.values().flatten().copied().collect();
     for asset in assets {
-        if let Some(token) = &asset.contract
-            && !node.has_code(token, &chain.tip.hash).await?
-        {
+        if !node.knows(asset.contract.as_ref(), &chain.tip).await? {
             let text = format!(
                 "there is no contract of {} at the tip: nothing to compare",
                 asset.name
@@ -38,23 +42,22 @@ pub(super) async fn check(
             report.problem(Check::Custody, text);
             continue;
         }
-        let owners: Vec<(&[u8; 20], &Vec<u8>)> = tables.addresses.iter().collect();
-        let asked: Vec<_> = owners
-            .iter()
-            .map(|(address, _)| (**address, asset.contract, chain.tip.hash))
-            .collect();
-        let balances = node.balances(&asked).await?;
-        for ((address, wallet), held) in owners.iter().zip(balances) {
-            let account = custody.get(&(wallet.as_slice(), asset.id.as_slice()));
+        let holdings = node.holdings(chain, asset.contract, &addresses).await?;
+        let mut holdings = holdings.into_iter();
+        for (wallet, addresses) in &owned {
+            let own = holdings.by_ref().take(addresses.len());
+            let held = own.fold(U256::ZERO, |sum, units| sum.saturating_add(units));
+            let account = custody.get(&(*wallet, asset.id.as_slice()));
             let ledger = account.map(|row| position(row)).unwrap_or_default();
             report.positions += 1;
             if ledger.is(held) {
                 continue;
             }
+            let at: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let text = format!(
                 "{} at {} holds {held} of {}, the ledger says {ledger}",
                 name("wal", wallet),
-                short(&address[..]),
+                at.join(" and "),
                 asset.name
             );
             if options.tripped_may_differ && asset.state == "tripped" {

@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use ruint::aliases::U256;
 
-use super::movements::{Chain, GainKey, MovementKey};
+use super::chain::{Chain, GainKey, MovementKey};
 use super::report::{Check, Report};
 use super::tables::{AssetRow, DepositRow, NetworkRow, Tables};
 use super::values::{name, short};
+
+/// Confirmations of a coinbase before a next block may spend it.
+const MATURITY: i64 = 100;
 
 pub(super) fn check(tables: &Tables, network: &NetworkRow, chain: &Chain, report: &mut Report) {
     let assets = tables.assets.iter();
@@ -45,7 +48,7 @@ pub(super) fn check(tables: &Tables, network: &NetworkRow, chain: &Chain, report
         }
         one(deposit, &key, asset, (chain, &mut problems));
         let share = shares
-            .entry((deposit.height, key.2, asset.contract))
+            .entry((deposit.height, deposit.address.clone(), asset.contract))
             .or_default();
         share.0 = share.0.saturating_add(deposit.units);
         share.1 = share.1.saturating_add(deposit.face);
@@ -60,8 +63,7 @@ pub(super) fn check(tables: &Tables, network: &NetworkRow, chain: &Chain, report
 
 fn key_of(deposit: &DepositRow) -> Option<MovementKey> {
     let transaction = deposit.transaction.as_slice().try_into().ok()?;
-    let address = deposit.address.as_slice().try_into().ok()?;
-    Some((transaction, deposit.part.clone(), address))
+    Some((transaction, deposit.part.clone(), deposit.address.clone()))
 }
 
 /// The wallet of the address, if it has been given to one.
@@ -75,7 +77,7 @@ fn whose(tables: &Tables, deposit: &DepositRow, key: &MovementKey, problems: &mu
             name("wal", wallet)
         )),
         None if tables.pooled.contains(&key.2) => {}
-        None => problems.push(format!("{text} is to {}, which is not ours", short(&key.2))),
+        None => problems.push(format!("{text} is to {}, which is not ours", key.2)),
     }
 }
 
@@ -131,7 +133,7 @@ fn gains(shares: &HashMap<GainKey, (U256, U256)>, chain: &Chain, problems: &mut 
             problems.push(format!(
                 "block {}: {} gained {right} of {}, deposits say {units}",
                 key.0,
-                short(&key.1),
+                key.1,
                 key.2
                     .map_or("the chain's coin".to_owned(), |token| short(&token))
             ));
@@ -150,6 +152,11 @@ fn age(
     let tip = i64::try_from(chain.tip.height).unwrap_or(i64::MAX);
     let confirmations = tip - deposit.height + 1;
     let needed = network.settings["confirmations"].as_i64().unwrap_or(1);
+    // What pays a block's maker may be spent by nobody before.
+    let needed = match deposit.part.starts_with("coinbase:") {
+        true => needed.max(MATURITY),
+        false => needed,
+    };
     if deposit.is_credited() && confirmations < needed {
         problems.push(format!(
             "{text} is {} with {confirmations} confirmations of {needed}",
@@ -176,7 +183,8 @@ fn age(
 fn missing(live: &HashMap<MovementKey, &DepositRow>, chain: &Chain, problems: &mut Vec<String>) {
     let known: HashSet<&MovementKey> = live.keys().collect();
     for (key, movement) in &chain.movements {
-        let gained = chain.gains.get(&(movement.height, key.2, movement.token));
+        let gain = (movement.height, key.2.clone(), movement.token);
+        let gained = chain.gains.get(&gain);
         let nothing = movement.face.is_zero()
             || gained.is_none_or(|gain| gain.is_none_or(|units| units.is_zero()));
         if !known.contains(key) && !nothing {
@@ -184,7 +192,7 @@ fn missing(live: &HashMap<MovementKey, &DepositRow>, chain: &Chain, problems: &m
                 "block {} moved {} to {} ({} {}), and there is no deposit of it",
                 movement.height,
                 movement.face,
-                short(&key.2),
+                key.2,
                 short(&key.0),
                 key.1
             ));

@@ -12,6 +12,7 @@ pub enum Check {
     Coverage,
     Custody,
     Deposits,
+    Outputs,
     Customers,
     Audit,
 }
@@ -23,6 +24,7 @@ impl fmt::Display for Check {
             Self::Coverage => "coverage",
             Self::Custody => "custody",
             Self::Deposits => "deposits",
+            Self::Outputs => "outputs",
             Self::Customers => "customers",
             Self::Audit => "audit",
         })
@@ -59,6 +61,10 @@ pub struct Report {
     pub orphaned: usize,
     /// Deposits that more than one block has included.
     pub returned: usize,
+    /// Rows of the record of outputs.
+    pub outputs: usize,
+    /// Of those, spent ones.
+    pub spent: usize,
     /// Custody positions that were compared with the chain.
     pub positions: usize,
     /// Differences that a tripped breaker accounts for.
@@ -83,6 +89,12 @@ impl Report {
                 .deposits
                 .iter()
                 .filter(|row| row.inclusion > 1)
+                .count(),
+            outputs: tables.outputs.len(),
+            spent: tables
+                .outputs
+                .iter()
+                .filter(|row| row.spent_by.is_some())
                 .count(),
             ..Self::default()
         }
@@ -142,6 +154,9 @@ impl fmt::Display for Report {
             "ledger: {} transactions, {} entries, {} accounts; {} positions compared with the chain",
             self.transactions, self.entries, self.accounts, self.positions
         )?;
+        if self.outputs > 0 {
+            writeln!(f, "outputs: {}, {} of them spent", self.outputs, self.spent)?;
+        }
         for text in &self.tripped {
             writeln!(f, "breaker tripped: {text}")?;
         }

@@ -1,13 +1,12 @@
 //! The tables, as they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result};
-use ruint::aliases::U256;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use super::values::units;
+use super::values::short;
 
 type Bytes = Vec<u8>;
 
@@ -30,6 +29,27 @@ macro_rules! rows {
         .with_context(|| format!("the checker cannot run {:?}", $sql))?
     };
 }
+
+/// The payload of an address, with the number of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Address {
+    pub kind: i64,
+    pub payload: Bytes,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&short(&self.payload))
+    }
+}
+
+mod deposits;
+mod ledger;
+mod outputs;
+
+pub(super) use deposits::DepositRow;
+pub(super) use ledger::{AccountRow, EntryRow, Sums, TransactionRow};
+pub(super) use outputs::OutputRow;
 
 pub(super) struct NetworkRow {
     pub id: Bytes,
@@ -65,89 +85,6 @@ pub(super) struct BlockRow {
     pub root: Bytes,
 }
 
-pub(super) struct DepositRow {
-    pub id: Bytes,
-    pub network: Bytes,
-    pub asset: Bytes,
-    pub wallet: Bytes,
-    pub address: Bytes,
-    pub transaction: Bytes,
-    pub part: String,
-    pub face: U256,
-    pub units: U256,
-    pub height: i64,
-    pub hash: Bytes,
-    pub inclusion: i64,
-    pub state: String,
-}
-
-impl DepositRow {
-    pub(super) fn is_live(&self) -> bool {
-        self.state != "retracted"
-    }
-
-    pub(super) fn is_credited(&self) -> bool {
-        matches!(self.state.as_str(), "confirmed" | "finalized")
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Sums {
-    pub posted_debits: U256,
-    pub posted_credits: U256,
-    pub pending_debits: U256,
-    pub pending_credits: U256,
-}
-
-type SumBytes = (Bytes, Bytes, Bytes, Bytes);
-
-impl Sums {
-    fn of(bytes: &SumBytes) -> Result<Self> {
-        Ok(Self {
-            posted_debits: units(&bytes.0)?,
-            posted_credits: units(&bytes.1)?,
-            pending_debits: units(&bytes.2)?,
-            pending_credits: units(&bytes.3)?,
-        })
-    }
-}
-
-pub(super) struct AccountRow {
-    pub id: Bytes,
-    pub organization: Bytes,
-    pub asset: Bytes,
-    pub kind: String,
-    pub wallet: Option<Bytes>,
-    pub version: i64,
-    pub sums: Sums,
-}
-
-pub(super) struct TransactionRow {
-    pub organization: Bytes,
-    pub seq: i64,
-    pub id: Bytes,
-    pub source_kind: String,
-    pub source_id: String,
-    pub phase: String,
-    pub resolves: Option<Bytes>,
-    pub asset: Bytes,
-    pub legs: Bytes,
-    pub at: i64,
-    pub hash: Bytes,
-}
-
-pub(super) struct EntryRow {
-    pub account: Bytes,
-    pub version: i64,
-    pub organization: Bytes,
-    pub seq: i64,
-    pub leg: i64,
-    pub side: String,
-    pub phase: String,
-    pub units: U256,
-    pub sums: Sums,
-}
-
 pub(super) struct AuditRow {
     pub organization: Bytes,
     pub seq: i64,
@@ -173,10 +110,18 @@ pub(super) struct Tables {
     /// Organization, number, hash.
     pub heads: Vec<(Bytes, i64, Bytes)>,
     pub audit: Vec<AuditRow>,
-    /// EVM address to wallet, of every wallet.
-    pub addresses: HashMap<[u8; 20], Bytes>,
+    /// Address to wallet, of every wallet.
+    pub addresses: HashMap<Address, Bytes>,
     /// Those derived ahead of need: watched, and nobody's yet.
-    pub pooled: Vec<[u8; 20]>,
+    pub pooled: HashSet<Address>,
+    pub outputs: Vec<OutputRow>,
+}
+
+impl Tables {
+    /// Every address that is watched.
+    pub(super) fn ours(&self) -> impl Iterator<Item = &Address> {
+        self.addresses.keys().chain(&self.pooled)
+    }
 }
 
 pub(super) async fn read(url: &str) -> Result<Tables> {
@@ -205,29 +150,49 @@ pub(super) async fn read(url: &str) -> Result<Tables> {
             "SELECT network_id, hash FROM orphaned_blocks",
             (Bytes, Bytes)
         ),
-        deposits: deposits(&mut db).await?,
-        accounts: accounts(&mut db).await?,
-        transactions: transactions(&mut db).await?,
-        entries: entries(&mut db).await?,
+        deposits: deposits::read(&mut db).await?,
+        accounts: ledger::accounts(&mut db).await?,
+        transactions: ledger::transactions(&mut db).await?,
+        entries: ledger::entries(&mut db).await?,
         heads: rows!(
             db,
             "SELECT organization_id, seq, hash FROM ledger_heads",
             (Bytes, i64, Bytes)
         ),
         audit: audit(&mut db).await?,
-        addresses: evm_addresses(wallets),
+        addresses: wallets
+            .into_iter()
+            .flat_map(|(id, kinds, packed)| {
+                unpack(kinds, &packed)
+                    .into_iter()
+                    .map(move |one| (one, id.clone()))
+            })
+            .collect(),
+        // An entry holds every kind, as far as it goes.
         pooled: pooled
             .iter()
-            .filter_map(|(packed,)| packed.get(..20)?.try_into().ok())
+            .flat_map(|(packed,)| unpack(i64::MAX, packed))
             .collect(),
+        outputs: outputs::read(&mut db).await?,
     })
 }
 
-/// The EVM payload comes first in a row's packed payloads, where its bit is set.
-fn evm_addresses(wallets: Vec<(Bytes, i64, Bytes)>) -> HashMap<[u8; 20], Bytes> {
-    let evm = wallets.into_iter().filter(|(_, kinds, _)| kinds & 1 != 0);
-    evm.filter_map(|(id, _, packed)| Some((packed.get(..20)?.try_into().ok()?, id)))
-        .collect()
+/// Bytes of a payload, by the number of its kind from 1 on: EVM, TRON, P2WPKH, P2TR, Solana.
+const PAYLOADS: [usize; 5] = [20, 20, 20, 32, 32];
+
+/// A row's payloads lie one after the other; the bit of each kind that there is, is set.
+fn unpack(kinds: i64, mut packed: &[u8]) -> Vec<Address> {
+    let mut addresses = Vec::with_capacity(PAYLOADS.len());
+    for (kind, length) in (1..).zip(PAYLOADS) {
+        if kinds & (1 << (kind - 1)) != 0
+            && let Some((payload, rest)) = packed.split_at_checked(length)
+        {
+            packed = rest;
+            let payload = payload.to_vec();
+            addresses.push(Address { kind, payload });
+        }
+    }
+    addresses
 }
 
 async fn networks(db: &mut Connected) -> Result<Vec<NetworkRow>> {
@@ -300,161 +265,6 @@ async fn blocks(db: &mut Connected) -> Result<Vec<BlockRow>> {
         root,
     };
     Ok(rows.into_iter().map(row).collect())
-}
-
-type DepositTuple = (
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    String,
-    Bytes,
-    Bytes,
-    i64,
-    Bytes,
-    i64,
-    String,
-);
-
-async fn deposits(db: &mut Connected) -> Result<Vec<DepositRow>> {
-    let rows = rows!(
-        *db,
-        "SELECT id, network_id, asset_id, wallet_id, address, transaction_hash, part, face_units, units, block_height, \
-         block_hash, inclusion, state FROM deposits ORDER BY network_id, block_height, id",
-        DepositTuple
-    );
-    rows.into_iter()
-        .map(|row| {
-            Ok(DepositRow {
-                id: row.0,
-                network: row.1,
-                asset: row.2,
-                wallet: row.3,
-                address: row.4,
-                transaction: row.5,
-                part: row.6,
-                face: units(&row.7)?,
-                units: units(&row.8)?,
-                height: row.9,
-                hash: row.10,
-                inclusion: row.11,
-                state: row.12,
-            })
-        })
-        .collect()
-}
-
-type AccountTuple = (
-    Bytes,
-    Bytes,
-    Bytes,
-    String,
-    Option<Bytes>,
-    i64,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-);
-
-async fn accounts(db: &mut Connected) -> Result<Vec<AccountRow>> {
-    let rows = rows!(
-        *db,
-        "SELECT id, organization_id, asset_id, kind, wallet_id, version, posted_debits, posted_credits, pending_debits, \
-         pending_credits FROM ledger_accounts",
-        AccountTuple
-    );
-    rows.into_iter()
-        .map(|row| {
-            Ok(AccountRow {
-                id: row.0,
-                organization: row.1,
-                asset: row.2,
-                kind: row.3,
-                wallet: row.4,
-                version: row.5,
-                sums: Sums::of(&(row.6, row.7, row.8, row.9))?,
-            })
-        })
-        .collect()
-}
-
-type TransactionTuple = (
-    Bytes,
-    i64,
-    Bytes,
-    String,
-    String,
-    String,
-    Option<Bytes>,
-    Bytes,
-    Bytes,
-    i64,
-    Bytes,
-);
-
-async fn transactions(db: &mut Connected) -> Result<Vec<TransactionRow>> {
-    let rows = rows!(
-        *db,
-        "SELECT organization_id, seq, id, source_kind, source_id, phase, resolves, asset_id, legs, at, hash \
-         FROM ledger_transactions ORDER BY organization_id, seq",
-        TransactionTuple
-    );
-    let row = |row: TransactionTuple| TransactionRow {
-        organization: row.0,
-        seq: row.1,
-        id: row.2,
-        source_kind: row.3,
-        source_id: row.4,
-        phase: row.5,
-        resolves: row.6,
-        asset: row.7,
-        legs: row.8,
-        at: row.9,
-        hash: row.10,
-    };
-    Ok(rows.into_iter().map(row).collect())
-}
-
-type EntryTuple = (
-    Bytes,
-    i64,
-    Bytes,
-    i64,
-    i64,
-    String,
-    String,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-    Bytes,
-);
-
-async fn entries(db: &mut Connected) -> Result<Vec<EntryRow>> {
-    let rows = rows!(
-        *db,
-        "SELECT account_id, version, organization_id, transaction_seq, leg, side, phase, units, posted_debits, \
-         posted_credits, pending_debits, pending_credits FROM ledger_entries ORDER BY account_id, version",
-        EntryTuple
-    );
-    rows.into_iter()
-        .map(|row| {
-            Ok(EntryRow {
-                account: row.0,
-                version: row.1,
-                organization: row.2,
-                seq: row.3,
-                leg: row.4,
-                side: row.5,
-                phase: row.6,
-                units: units(&row.7)?,
-                sums: Sums::of(&(row.8, row.9, row.10, row.11))?,
-            })
-        })
-        .collect()
 }
 
 async fn audit(db: &mut Connected) -> Result<Vec<AuditRow>> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 
+use super::evm::Evm;
 use super::scene::{CONFIRMATIONS, Ground, PATIENCE, Scene};
 use crate::anvil::{Arg, Contract};
 use crate::chain_checker::Report;
@@ -32,7 +33,7 @@ struct Case {
 }
 
 struct Run {
-    scene: Scene,
+    scene: Scene<Evm>,
     cases: Vec<Case>,
     native: String,
     token: String,
@@ -41,7 +42,7 @@ struct Run {
 /// # Errors
 /// When a part fails; what was credited wrongly is in the outcome.
 pub async fn run(ground: &Ground) -> Result<Outcome> {
-    let mut scene = Scene::set(ground).await?;
+    let mut scene = Scene::<Evm>::set(ground).await?;
     let assets = scene.host.get("/v1/assets").await?;
     let id = |symbol: &str| {
         let items = assets["data"].as_array().into_iter().flatten();
@@ -59,7 +60,7 @@ pub async fn run(ground: &Ground) -> Result<Outcome> {
     run.foreign_tokens().await?;
     run.around_a_listed_token().await?;
     let mistakes = run.listed_by_mistake().await?;
-    run.scene.anvil.mine(CONFIRMATIONS).await?;
+    run.scene.stage.anvil.mine(CONFIRMATIONS).await?;
     run.scene.caught_up().await?;
     let wrong = run.compared().await?;
     let mut tripped = Vec::new();
@@ -85,7 +86,7 @@ pub async fn run(ground: &Ground) -> Result<Outcome> {
 
 impl Run {
     fn owner(&self) -> String {
-        self.scene.anvil.accounts[0].clone()
+        self.scene.stage.anvil.accounts[0].clone()
     }
 
     /// A wallet that nothing has come to yet, and what should come.
@@ -97,11 +98,11 @@ impl Run {
             wallet,
             expected,
         });
-        self.scene.wallets[wallet].address.clone()
+        self.scene.wallets[wallet].address().to_owned()
     }
 
     async fn execute(&self, contract: &Contract, function: &str, arguments: &[Arg]) -> Result<()> {
-        let anvil = &self.scene.anvil;
+        let anvil = &self.scene.stage.anvil;
         anvil
             .execute(&self.owner(), contract, function, arguments)
             .await?;
@@ -116,10 +117,11 @@ impl Run {
         arguments: &[Arg],
     ) -> Result<()> {
         self.scene
+            .stage
             .anvil
             .pay(wei, contract, function, arguments)
             .await?;
-        self.scene.anvil.mine(1).await
+        self.scene.stage.anvil.mine(1).await
     }
 
     async fn transfer(&self, token: &Contract, to: &str) -> Result<()> {
@@ -131,7 +133,7 @@ impl Run {
     async fn minted(&self, name: &str, symbol: &str, decimals: Option<u8>) -> Result<Contract> {
         let mut arguments = vec![Arg::text(symbol)];
         arguments.extend(decimals.map(|decimals| Arg::Uint(decimals.into())));
-        let token = self.scene.anvil.deploy(name, &arguments).await?;
+        let token = self.scene.stage.anvil.deploy(name, &arguments).await?;
         self.mint(&token).await?;
         Ok(token)
     }
@@ -149,9 +151,10 @@ impl Run {
     /// Ether that no plain transaction brings.
     async fn native(&mut self) -> Result<()> {
         let asset = self.native.clone();
-        let sender = self.scene.payer.sender.clone();
+        let sender = self.scene.stage.payer.sender.clone();
         let to = self.fresh("a plain transaction", Some((&asset, SENT)));
         self.scene
+            .stage
             .anvil
             .send_native(&self.owner(), &to, SENT)
             .await?;
@@ -159,7 +162,7 @@ impl Run {
         self.pay(SENT, &sender, "send", &[Arg::address(&to)])
             .await?;
 
-        let refuser = self.scene.anvil.deploy("Refuser", &[]).await?.address;
+        let refuser = self.scene.stage.anvil.deploy("Refuser", &[]).await?.address;
         let twice = self.fresh(
             "NativeSender.sendMany, named twice",
             Some((&asset, 2 * SENT)),
@@ -178,7 +181,7 @@ impl Run {
         self.pay(SENT, &sender, "sendAndFail", &[Arg::address(&to)])
             .await?;
         let to = self.fresh("NativeSender.delegate", Some((&asset, SENT)));
-        let code = self.scene.anvil.deploy("NativeSender", &[]).await?;
+        let code = self.scene.stage.anvil.deploy("NativeSender", &[]).await?;
         let data = Arg::Bytes(sender.encode("send", &[Arg::address(&to)])?);
         self.pay(
             SENT,
@@ -191,8 +194,8 @@ impl Run {
             .await?;
 
         let to = self.fresh("SelfDestructor.destroy", Some((&asset, SENT)));
-        let purse = self.scene.anvil.deploy("SelfDestructor", &[]).await?;
-        let anvil = &self.scene.anvil;
+        let purse = self.scene.stage.anvil.deploy("SelfDestructor", &[]).await?;
+        let anvil = &self.scene.stage.anvil;
         anvil
             .send_native(&self.owner(), &purse.address, SENT)
             .await?;
@@ -200,7 +203,7 @@ impl Run {
         self.execute(&purse, "destroy", &[Arg::address(&to)])
             .await?;
 
-        let wallet = self.scene.anvil.deploy("ContractWallet", &[]).await?;
+        let wallet = self.scene.stage.anvil.deploy("ContractWallet", &[]).await?;
         let to = self.fresh("ContractWallet.execute with ether", Some((&asset, SENT)));
         let arguments = [Arg::address(&to), Arg::Uint(SENT), Arg::Bytes(Vec::new())];
         self.pay(SENT, &wallet, "execute", &arguments).await
@@ -209,7 +212,7 @@ impl Run {
     /// Listed tokens whose logs say what happens.
     async fn honest_tokens(&mut self) -> Result<()> {
         let asset = self.token.clone();
-        let token = self.scene.payer.token.clone();
+        let token = self.scene.stage.payer.token.clone();
         let to = self.fresh("Token.transfer", Some((&asset, SENT)));
         self.transfer(&token, &to).await?;
         let to = self.fresh("Token.mint", Some((&asset, SENT)));
@@ -238,7 +241,7 @@ impl Run {
         self.transfer(&token, &to).await?;
         let onward = self.fresh("Reentrant", Some((&asset, SENT)));
         let hook = [Arg::address(&onward)];
-        let reentrant = self.scene.anvil.deploy("Reentrant", &hook).await?;
+        let reentrant = self.scene.stage.anvil.deploy("Reentrant", &hook).await?;
         // The first fills it; the second finds something to send on in the middle of itself.
         self.transfer(&token, &reentrant.address).await?;
         self.transfer(&token, &reentrant.address).await
@@ -256,7 +259,7 @@ impl Run {
             let to = self.fresh(name, None);
             self.transfer(&token, &to).await?;
         }
-        let odd = self.scene.anvil.deploy("OddTopicsToken", &[]).await?;
+        let odd = self.scene.stage.anvil.deploy("OddTopicsToken", &[]).await?;
         let to = self.fresh("OddTopicsToken", None);
         let arguments = [Arg::address(&to), Arg::Uint(SENT)];
         for function in ["oneTopic", "twoTopics", "fourTopics", "dirtyTopic"] {
@@ -271,7 +274,7 @@ impl Run {
 
     /// Contracts that do something with a listed token, or pretend to.
     async fn around_a_listed_token(&mut self) -> Result<()> {
-        let (token, asset) = (self.scene.payer.token.clone(), self.token.clone());
+        let (token, asset) = (self.scene.stage.payer.token.clone(), self.token.clone());
         let named = |to: &str| {
             [
                 Arg::address(&token.address),
@@ -280,9 +283,9 @@ impl Run {
             ]
         };
         let to = self.fresh("LogForger", None);
-        let forger = self.scene.anvil.deploy("LogForger", &[]).await?;
+        let forger = self.scene.stage.anvil.deploy("LogForger", &[]).await?;
         self.execute(&forger, "forge", &named(&to)).await?;
-        let reverter = self.scene.anvil.deploy("InnerReverter", &[]).await?;
+        let reverter = self.scene.stage.anvil.deploy("InnerReverter", &[]).await?;
         self.transfer(&token, &reverter.address).await?;
         let to = self.fresh("InnerReverter", None);
         self.execute(&reverter, "attempt", &named(&to)).await?;
@@ -295,19 +298,19 @@ impl Run {
             ("ContractWallet", "executeDelegate"),
         ] {
             let to = self.fresh(name, None);
-            let wrapper = self.scene.anvil.deploy(name, &[]).await?;
+            let wrapper = self.scene.stage.anvil.deploy(name, &[]).await?;
             let data = token.encode("mint", &[Arg::address(&to), Arg::Uint(SENT)])?;
             let arguments = [Arg::address(&token.address), Arg::Bytes(data)];
             self.execute(&wrapper, function, &arguments).await?;
         }
-        let wallet = self.scene.anvil.deploy("ContractWallet", &[]).await?;
+        let wallet = self.scene.stage.anvil.deploy("ContractWallet", &[]).await?;
         self.transfer(&token, &wallet.address).await?;
         let to = self.fresh("ContractWallet.execute", Some((&asset, SENT)));
         let data = token.encode("transfer", &[Arg::address(&to), Arg::Uint(SENT)])?;
         let arguments = [Arg::address(&token.address), Arg::Uint(0), Arg::Bytes(data)];
         self.execute(&wallet, "execute", &arguments).await?;
 
-        let disperser = self.scene.anvil.deploy("Disperser", &[]).await?;
+        let disperser = self.scene.stage.anvil.deploy("Disperser", &[]).await?;
         let fund = [Arg::address(&disperser.address), Arg::Uint(10 * SENT)];
         self.execute(&token, "transfer", &fund).await?;
         let twice = self.fresh("Disperser, named twice", Some((&asset, 2 * SENT)));
@@ -317,7 +320,7 @@ impl Run {
         self.execute(&disperser, "disperse", &arguments).await?;
 
         let to = self.fresh("Spammer", None);
-        let spammer = self.scene.anvil.deploy("Spammer", &[]).await?;
+        let spammer = self.scene.stage.anvil.deploy("Spammer", &[]).await?;
         self.execute(&spammer, "flood", &[Arg::address(&to), Arg::Uint(500)])
             .await?;
         let other = Arg::address(&self.owner());
@@ -346,7 +349,7 @@ impl Run {
         let rebasing = self.listed(&token, "REBASE", 18).await?;
         let to = self.fresh("RebasingToken, listed", Some((&rebasing, SENT)));
         self.transfer(&token, &to).await?;
-        self.scene.anvil.mine(CONFIRMATIONS).await?;
+        self.scene.stage.anvil.mine(CONFIRMATIONS).await?;
         self.scene.caught_up().await?;
         self.execute(&token, "rebase", &[Arg::Uint(50)]).await?;
 
@@ -355,6 +358,7 @@ impl Run {
         let arguments = [Arg::text("SWAP"), Arg::address(&honest.address)];
         let proxy = self
             .scene
+            .stage
             .anvil
             .deploy("SwappableToken", &arguments)
             .await?;

@@ -5,8 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-use super::driver::Driver;
+use super::bitcoin::Bitcoin;
+use super::evm::Evm;
 use super::scene::{Ground, Scene};
+use super::stage::{Exchange, Family, Stage};
 use crate::Engine;
 use crate::chain_checker::{self, Check, Report};
 use crate::crash::Chance;
@@ -18,8 +20,12 @@ pub struct Corrupted {
     pub report: Report,
 }
 
-/// Statements in the common subset; `{1}` stands for a one-byte amount, `{32}` for 32 bytes.
-const CORRUPTIONS: &[(&str, Check, &str)] = &[
+/// What is done, which part of the proof must object, and a statement in the common subset: `{1}` stands for a
+/// one-byte amount, `{32}` for 32 bytes.
+pub(super) type Corruption = (&'static str, Check, &'static str);
+
+/// Of what there is on every chain.
+const CORRUPTIONS: &[Corruption] = &[
     (
         "a balance that is not the sum of its entries",
         Check::Ledger,
@@ -153,18 +159,124 @@ const CORRUPTIONS: &[(&str, Check, &str)] = &[
     ),
 ];
 
+/// Of Bitcoin: rewards, and the record of outputs while one of them is spent.
+pub(super) const OF_BITCOIN: &[Corruption] = &[
+    (
+        "an output that is gone",
+        Check::Outputs,
+        "DELETE FROM outputs WHERE transaction_hash = (SELECT transaction_hash FROM outputs WHERE spent_by IS NULL ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "an output that no block made",
+        Check::Outputs,
+        "UPDATE outputs SET number = number + 100 WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "an output of another transaction",
+        Check::Outputs,
+        "UPDATE outputs SET transaction_hash = {32} WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "an output of another amount",
+        Check::Outputs,
+        "UPDATE outputs SET units = {1} WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "an output of another block",
+        Check::Outputs,
+        "UPDATE outputs SET block_height = block_height + 1 WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "an output in a block of another chain",
+        Check::Outputs,
+        "UPDATE outputs SET block_hash = {32} WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "a plain output called a coinbase's",
+        Check::Outputs,
+        "UPDATE outputs SET is_coinbase = 1 - is_coinbase WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "an output at another address",
+        Check::Outputs,
+        "UPDATE outputs SET address = {32}, address_kind = 4 WHERE transaction_hash = (SELECT transaction_hash FROM outputs ORDER BY transaction_hash LIMIT 1)",
+    ),
+    (
+        "an output of another customer",
+        Check::Outputs,
+        "UPDATE outputs SET wallet_id = (SELECT id FROM wallets ORDER BY id DESC LIMIT 1) WHERE wallet_id <> (SELECT id FROM wallets ORDER BY id DESC LIMIT 1)",
+    ),
+    (
+        "a spend that is not on record",
+        Check::Outputs,
+        "UPDATE outputs SET spent_by = NULL, spent_height = NULL, spent_hash = NULL WHERE spent_by IS NOT NULL",
+    ),
+    (
+        "a spend by another transaction",
+        Check::Outputs,
+        "UPDATE outputs SET spent_by = {32} WHERE spent_by IS NOT NULL",
+    ),
+    (
+        "a spend in another block",
+        Check::Outputs,
+        "UPDATE outputs SET spent_height = spent_height - 1 WHERE spent_by IS NOT NULL",
+    ),
+    (
+        "a reward that counts before it may be spent",
+        Check::Deposits,
+        "UPDATE deposits SET state = 'confirmed' WHERE part LIKE 'coinbase:%' AND state = 'detected'",
+    ),
+    (
+        "a spend that never was",
+        Check::Outputs,
+        "UPDATE outputs SET spent_by = {32}, spent_height = block_height, spent_hash = block_hash WHERE spent_by IS NULL",
+    ),
+];
+
 /// # Errors
 /// When a part fails, or the database is not good to begin with.
 pub async fn run(ground: &Ground) -> Result<Vec<Corrupted>> {
-    let mut scene = Scene::set(ground).await?;
-    played(&mut scene).await?;
+    match ground.family {
+        Family::Evm => run_on::<Evm>(ground).await,
+        Family::Bitcoin => run_on::<Bitcoin>(ground).await,
+    }
+}
+
+async fn run_on<S: Stage>(ground: &Ground) -> Result<Vec<Corrupted>> {
+    let mut scene = Scene::<S>::set(ground).await?;
+    let mut chance = Chance::new(5);
+    played(&mut scene, &mut chance).await?;
     let good = scene.judged().await?;
     ensure!(good.is_good(), "before anything was corrupted: {good}");
-    let folder = tempfile::tempdir()?;
     let mut outcomes = Vec::new();
-    for (number, (what, expected, sql)) in CORRUPTIONS.iter().enumerate() {
-        let mut options = scene.checking();
-        let name = format!("{}_corrupted_{number}", std::process::id());
+    let checking = scene.checking();
+    each(ground, (CORRUPTIONS, &checking), &mut outcomes).await?;
+    scene.host.alive().await?;
+    if scene.stage.disturb(&mut chance).await? {
+        scene.caught_up().await?;
+        scene.tripped().await?;
+        let checking = chain_checker::Options {
+            tripped_may_differ: true,
+            ..scene.checking()
+        };
+        let good = scene.at_rest(&checking).await?;
+        ensure!(good.is_good(), "before an output was corrupted: {good}");
+        each(ground, (S::CORRUPTIONS, &checking), &mut outcomes).await?;
+    }
+    scene.done().await;
+    Ok(outcomes)
+}
+
+/// Each on a copy of its own.
+async fn each(
+    ground: &Ground,
+    (corruptions, checking): (&[Corruption], &chain_checker::Options),
+    outcomes: &mut Vec<Corrupted>,
+) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for (what, expected, sql) in corruptions {
+        let mut options = checking.clone();
+        let name = format!("{}_corrupted_{}", std::process::id(), outcomes.len());
         let url = copy(ground, (&options.database_url, &name), folder.path()).await?;
         corrupt(ground.engine, &url, sql)
             .await
@@ -176,27 +288,24 @@ pub async fn run(ground: &Ground) -> Result<Vec<Corrupted>> {
             report: chain_checker::check(&options).await?,
         });
     }
-    scene.done().await;
-    Ok(outcomes)
+    Ok(())
 }
 
-/// Deposits, and one reorganization that drops some of them.
-async fn played(scene: &mut Scene) -> Result<()> {
-    let (mut driver, mut chance) = (Driver::default(), Chance::new(5));
-    for _ in 0..6 {
-        for account in 1..5 {
-            let how = (&mut chance, account);
-            driver.send(&scene.anvil, &scene.payer, how).await?;
+/// Deposits, and a reorganization that drops some of them.
+async fn played<S: Stage>(scene: &mut Scene<S>, chance: &mut Chance) -> Result<()> {
+    while scene.stage.fates().dropped == 0 {
+        for _ in 0..4 {
+            scene.stage.play(chance).await?;
         }
-        scene.anvil.mine(1).await?;
+        scene.caught_up().await?;
+        let exchange = Exchange {
+            depth: 5,
+            is_deep: false,
+        };
+        scene.stage.reorg(chance, exchange).await?;
+        scene.caught_up().await?;
+        ensure!(scene.stage.fates().sent < 1_000, "nothing is ever dropped");
     }
-    scene.caught_up().await?;
-    let how = (&mut chance, 5);
-    driver
-        .reorg(&scene.anvil, &scene.payer, how, Vec::new())
-        .await?;
-    ensure!(driver.fates.dropped > 0, "nothing was dropped");
-    scene.caught_up().await?;
     Ok(())
 }
 

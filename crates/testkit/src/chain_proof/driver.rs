@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::stage::Fates;
 use crate::anvil::{Anvil, Arg, Contract, Placed, hex_number, keccak256};
 use crate::crash::Chance;
 
@@ -76,17 +77,6 @@ struct Sent {
     from: String,
     nonce: u128,
     raw: String,
-}
-
-/// What became of the transactions that were sent.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Fates {
-    pub sent: u32,
-    pub dropped: u32,
-    /// Taken in by another block, or at another place.
-    pub moved: u32,
-    pub replaced: u32,
-    pub sent_again: u32,
 }
 
 /// Remembers every transaction, so that it can come again.

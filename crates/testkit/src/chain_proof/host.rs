@@ -75,10 +75,22 @@ impl Host {
 
     /// SIGTERM, and what was armed is no longer.
     pub(super) async fn stop(&mut self) -> Result<()> {
-        self.armed = None;
-        match self.server.take() {
-            Some((server, _)) => server.stop().await,
-            None => Ok(()),
+        let armed = self.armed.take();
+        let Some((server, _)) = self.server.take() else {
+            return Ok(());
+        };
+        let stopped = server.stop().await;
+        let killed = |error: &anyhow::Error| {
+            let died = error.downcast_ref::<Died>();
+            died.is_some_and(|died| died.killed)
+        };
+        match stopped {
+            // What was armed struck on the way down.
+            Err(error) if armed.is_some() && killed(&error) => {
+                self.failpoints += 1;
+                Ok(())
+            }
+            stopped => stopped,
         }
     }
 

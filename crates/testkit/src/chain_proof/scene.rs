@@ -5,10 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::driver::Payer;
 use super::host::Host;
+use super::stage::{Family, Stage};
 use crate::Engine;
-use crate::anvil::{self, Anvil};
 use crate::chain_checker;
 use crate::crash::Input;
 use crate::lying_node::LyingNode;
@@ -21,6 +20,7 @@ pub const CONFIRMATIONS: u64 = 3;
 /// What a proof runs on.
 #[derive(Debug, Clone)]
 pub struct Ground {
+    pub family: Family,
     pub programs: Programs,
     pub engine: Engine,
     /// The server to make databases on; for PostgreSQL.
@@ -32,11 +32,18 @@ pub struct Ground {
 
 pub(super) struct Wallet {
     pub(super) id: String,
-    pub(super) address: String,
+    /// In the order of the family's columns.
+    pub(super) addresses: Vec<String>,
 }
 
-pub(super) struct Scene {
-    pub(super) anvil: Anvil,
+impl Wallet {
+    pub(super) fn address(&self) -> &str {
+        &self.addresses[0]
+    }
+}
+
+pub(super) struct Scene<S> {
+    pub(super) stage: S,
     pub(super) nodes: Vec<LyingNode>,
     pub(super) host: Host,
     pub(super) wallets: Vec<Wallet>,
@@ -44,51 +51,46 @@ pub(super) struct Scene {
     pub(super) network: String,
     /// A second administrator's key.
     pub(super) second: String,
-    pub(super) payer: Payer,
     /// The height at which the set-up ended; nothing goes below it.
     pub(super) base: u64,
     template: Template,
     calls: u64,
 }
 
-impl Scene {
+impl<S: Stage> Scene<S> {
     pub(super) async fn set(ground: &Ground) -> Result<Self> {
-        let anvil = Anvil::start(&anvil::Options::default()).await?;
-        let payer = Payer::set_up(&anvil).await?;
+        let stage = S::start().await?;
         let mut nodes = Vec::new();
-        for _ in 0..3 {
-            nodes.push(LyingNode::start(anvil.url()).await?);
+        for url in stage.node_urls() {
+            nodes.push(LyingNode::start(&url).await?);
         }
         let server = ground.server_url.as_deref();
         let template = Template::make(&ground.programs, ground.engine, server).await?;
         let site = template.copy().await?;
         let host = Host::start(&ground.programs, site).await?;
         let mut scene = Self {
-            anvil,
+            base: stage.head().await?.0,
+            stage,
             nodes,
             host,
             wallets: Vec::new(),
             network: String::new(),
             second: String::new(),
-            payer,
-            base: 0,
             template,
             calls: 0,
         };
-        scene.base = scene.anvil.height().await?;
         scene.make_wallets(ground.wallets).await?;
         scene.add_network(ground.finality).await?;
-        let native = "slip44:60".to_owned();
-        scene.add_asset(&native, "ETH", 18).await?;
-        let token = format!("erc20:{}", scene.payer.token.address);
-        scene.add_asset(&token, "USDX", 6).await?;
+        for (name, symbol, decimals) in scene.stage.assets() {
+            scene.add_asset(&name, symbol, decimals).await?;
+        }
         Ok(scene)
     }
 
     async fn make_wallets(&mut self, count: u32) -> Result<()> {
         let input = Input::clean(count);
         let api = self.host.alive().await?;
-        let batch = api.upload(input.csv, "evm", "wallets").await?;
+        let batch = api.upload(input.csv, S::KINDS, "wallets").await?;
         let id = batch["id"].as_str().context("a batch has an id")?;
         let path = format!("/v1/batches/{id}");
         self.host
@@ -97,19 +99,25 @@ impl Scene {
         let results = self.host.alive().await?.results(id).await?;
         let mut reader = csv::Reader::from_reader(results.as_slice());
         let header = reader.headers()?.clone();
-        let column = |name: &str| header.iter().position(|column| column == name);
-        let (id, evm) = (column("wallet_id"), column("evm"));
-        let (id, evm) = (id.context("wallet_id")?, evm.context("evm")?);
+        let column = |name: &str| {
+            let found = header.iter().position(|column| column == name);
+            found.with_context(|| format!("the results have no column {name}"))
+        };
+        let id = column("wallet_id")?;
+        let columns: Result<Vec<usize>> = S::COLUMNS.iter().map(|name| column(name)).collect();
+        let columns = columns?;
         for record in reader.records() {
             let record = record?;
             self.wallets.push(Wallet {
                 id: record[id].to_owned(),
-                address: record[evm].to_owned(),
+                addresses: columns
+                    .iter()
+                    .map(|column| record[*column].to_owned())
+                    .collect(),
             });
         }
         ensure!(self.wallets.len() == count as usize, "wallets are missing");
-        let addresses = self.wallets.iter().map(|wallet| wallet.address.clone());
-        self.payer.wallets = addresses.collect();
+        self.stage.set_wallets(&self.wallets)?;
         let api = self.host.alive().await?;
         self.second = api.create_key("second", &["admin"]).await?;
         Ok(())
@@ -122,8 +130,8 @@ impl Scene {
             .map(|node| json!({ "rpc": node.url() }))
             .collect();
         let body = json!({
-            "chain": "eip155:31337",
-            "name": "anvil",
+            "chain": S::CHAIN,
+            "name": "proof",
             "nodes": nodes,
             "quorum": 2,
             "confirmations": CONFIRMATIONS,
@@ -145,7 +153,7 @@ impl Scene {
         decimals: u8,
     ) -> Result<String> {
         let path = format!("{}/assets", self.network);
-        let name = format!("eip155:31337/{name}");
+        let name = format!("{}/{name}", S::CHAIN);
         let body = json!({ "name": name, "symbol": symbol, "decimals": decimals });
         let asset = self.post(&path, &body).await?;
         Ok(asset["id"]
@@ -162,14 +170,13 @@ impl Scene {
 
     /// Until the installation stands where the chain stands.
     pub(super) async fn caught_up(&mut self) -> Result<Value> {
-        let head = self.anvil.head().await?;
-        let hash = head["hash"].clone();
+        let (_, hash) = self.stage.head().await?;
         let path = self.network.clone();
-        self.host
-            .wait(&path, PATIENCE, |network| {
-                network["progress"]["hash"] == hash
-            })
-            .await
+        let stands = |network: &Value| {
+            let reached = network["progress"]["hash"].as_str().unwrap_or_default();
+            reached.trim_start_matches("0x") == hash
+        };
+        self.host.wait(&path, PATIENCE, stands).await
     }
 
     /// Blocks until the last deposit has its confirmations; then everything stops, and the checker judges.
@@ -177,19 +184,53 @@ impl Scene {
         for node in &self.nodes {
             node.be_honest();
         }
-        self.anvil.mine(CONFIRMATIONS + 1).await?;
+        self.stage.mine(CONFIRMATIONS + 1).await?;
+        self.at_rest(&self.checking()).await
+    }
+
+    /// What the checker says of the installation as it is, once that has caught up and stopped.
+    pub(super) async fn at_rest(
+        &mut self,
+        checking: &chain_checker::Options,
+    ) -> Result<chain_checker::Report> {
         self.caught_up().await?;
         self.host.stop().await?;
-        chain_checker::check(&self.checking()).await
+        chain_checker::check(checking).await
     }
 
     pub(super) fn checking(&self) -> chain_checker::Options {
         chain_checker::Options {
             database_url: self.host.site.database_url.clone(),
-            nodes: vec![self.anvil.url().to_owned()],
+            nodes: vec![self.stage.truth()],
             at_head: true,
             ..chain_checker::Options::default()
         }
+    }
+
+    /// Until a breaker has tripped.
+    pub(super) async fn tripped(&mut self) -> Result<()> {
+        let any = |assets: &Value| {
+            let mut assets = assets["data"].as_array().into_iter().flatten();
+            assets.any(|asset| asset["state"] == "tripped")
+        };
+        self.host.wait("/v1/assets", PATIENCE, any).await?;
+        Ok(())
+    }
+
+    /// A person closes every breaker that has tripped; answers how many.
+    pub(super) async fn close_breakers(&mut self) -> Result<u32> {
+        let assets = self.host.get("/v1/assets").await?;
+        let mut closed = 0;
+        for asset in assets["data"].as_array().into_iter().flatten() {
+            if asset["state"] == "tripped" {
+                let id = asset["id"].as_str().unwrap_or_default();
+                let path = format!("/v1/assets/{id}/close-breaker");
+                let reason = json!({ "reason": "the next comparison matched" });
+                self.post(&path, &reason).await?;
+                closed += 1;
+            }
+        }
+        Ok(closed)
     }
 
     pub(super) async fn done(self) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::bitcoin::{self, Branch};
 use super::fault::{Fault, Lie};
 use super::fork::{Forgery, Fork, Shape};
 use super::state::State;
@@ -16,6 +17,7 @@ pub(super) struct Teller {
     pub(super) upstream: Rpc,
     pub(super) state: Arc<State>,
     pub(super) fork: tokio::sync::Mutex<Fork>,
+    pub(super) branch: tokio::sync::Mutex<Branch>,
 }
 
 /// One call of a body, with the lies it will meet.
@@ -29,6 +31,12 @@ struct Call {
 impl Call {
     fn method(&self) -> &str {
         self.request["method"].as_str().unwrap_or_default()
+    }
+
+    fn is_of_bitcoin(&self) -> bool {
+        !["eth_", "net_", "debug_"]
+            .iter()
+            .any(|family| self.method().starts_with(family))
     }
 }
 
@@ -83,6 +91,10 @@ impl Teller {
         let head = self.pretended_head(&question).await?;
         for call in &mut question.calls {
             self.fork.lock().await.rewrite(&mut call.request["params"]);
+            self.branch
+                .lock()
+                .await
+                .rewrite(&mut call.request["params"]);
             if let Some(head) = head {
                 let meant = call.request["params"].clone();
                 lag::rewrite(&mut call.request["params"], head);
@@ -131,8 +143,16 @@ impl Teller {
         let Some(lag) = lag.filter(|lag| *lag > 0) else {
             return Ok(None);
         };
-        let head = number(&self.upstream.call("eth_blockNumber", json!([])).await?)?;
-        Ok(Some(u64::try_from(head)?.saturating_sub(lag)))
+        // The chain's family shows in what is asked.
+        let head = if question.calls.iter().any(Call::is_of_bitcoin) {
+            let count = self.upstream.call("getblockcount", json!([])).await?;
+            count.as_u64().context("a height")?
+        } else {
+            u64::try_from(number(
+                &self.upstream.call("eth_blockNumber", json!([])).await?,
+            )?)?
+        };
+        Ok(Some(head.saturating_sub(lag)))
     }
 
     async fn alter(&self, call: &Call, mut answer: Value, head: Option<u64>) -> Result<Value> {
@@ -140,6 +160,10 @@ impl Teller {
             let before = answer.clone();
             if let Fault::Error(code) = lie.fault {
                 answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": { "code": code, "message": "a made-up error" } });
+            } else if let (Fault::Lag(_) | Fault::Backwards(_), Some(head), true) =
+                (&lie.fault, head, call.is_of_bitcoin())
+            {
+                bitcoin::lag(call.method(), &call.request["params"], &mut answer, head);
             } else if let Some(result) = answer.get_mut("result") {
                 self.lie(call, lie, result, head).await?;
             }
@@ -188,11 +212,24 @@ impl Teller {
             Fault::Ahead(blocks) if call.method() == "eth_blockNumber" => {
                 *result = json!(format!("{:#x}", number(result)? + u128::from(*blocks)));
             }
+            Fault::Ahead(blocks) if call.method() == "getblockchaininfo" => {
+                let head = result["blocks"].as_u64().unwrap_or_default();
+                result["blocks"] = json!(head + blocks);
+            }
+            Fault::Bitcoin(lie) => {
+                let asked = (call.method(), &call.request["params"]);
+                let mut branch = self.branch.lock().await;
+                lie.tell(&self.upstream, asked, result, &mut branch).await?;
+            }
             Fault::ChainId(id) => match call.method() {
+                "getblockchaininfo" => result["chain"] = json!(format!("chain-{id}")),
                 "eth_chainId" => *result = json!(format!("{id:#x}")),
                 "net_version" => *result = json!(id.to_string()),
                 _ => {}
             },
+            Fault::Genesis if call.method() == "getblockhash" && call.request["params"][0] == 0 => {
+                *result = json!(format!("{:0>64}", "1"));
+            }
             Fault::Genesis => forge::forge_genesis(result),
             Fault::Invent(invention) => invention.add_to(result),
             fault => {

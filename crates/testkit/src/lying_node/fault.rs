@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use super::bitcoin::BitcoinLie;
 use super::invent::Invention;
 
 /// One way in which a node can be wrong.
@@ -71,6 +72,7 @@ pub enum Fault {
     Silent,
     /// The connection closes without an answer.
     Gone,
+    Bitcoin(BitcoinLie),
 }
 
 impl Fault {
@@ -110,6 +112,7 @@ impl Fault {
             Self::Delay(_) => "delay",
             Self::Silent => "silent",
             Self::Gone => "gone",
+            Self::Bitcoin(lie) => lie.name(),
         }
     }
 }
@@ -163,7 +166,7 @@ impl FromStr for Fault {
             "delay" => Self::Delay(Duration::from_millis(number()?)),
             "silent" => Self::Silent,
             "gone" => Self::Gone,
-            other => bail!("there is no lie {other}"),
+            other => Self::Bitcoin(BitcoinLie::named(other, value)?),
         })
     }
 }
@@ -261,6 +264,12 @@ mod tests {
             "invented-fork=5:0x1:0x2:7",
             Fault::InventedFork(5, invention).into(),
         );
+        check(
+            "block-witness~250",
+            Lie::from(Fault::Bitcoin(BitcoinLie::BlockWitness)).sometimes(250),
+        );
+        let branch = BitcoinLie::Branch(7, "0014aa".to_owned());
+        check("branch=7:0014aa", Fault::Bitcoin(branch).into());
         check(
             "redirect=http://127.0.0.1:1/",
             Fault::Redirect("http://127.0.0.1:1/".to_owned()).into(),

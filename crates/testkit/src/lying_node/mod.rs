@@ -12,13 +12,14 @@
 //!
 //! In a test: [`LyingNode::start`] and [`LyingNode::set`]. By hand: `coffer-testkit lying-node --upstream URL --fault lag=3`.
 //! A fault is written `name[=value][@method][!address][~permille]`, for instance `hide-logs@eth_getLogs~500`;
-//! `fault.rs` lists the names.
+//! `fault.rs` lists the names, `bitcoin/` those that only a node of Bitcoin can tell.
 //!
 //! Bounds: answers are held in memory, save for [`Fault::Huge`]. [`Fault::Fork`] asks for one more header per block of
 //! the fork. A proxy does not know what is true: state behind a made-up block is that of the real one.
 //! WebSockets and subscriptions are not served.
 
 mod answer;
+mod bitcoin;
 mod command;
 mod fault;
 mod forge;
@@ -38,6 +39,7 @@ use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use bitcoin::BitcoinLie;
 pub use command::{Args, run};
 pub use fault::{Fault, Lie};
 pub use forge::FORGED;
@@ -80,6 +82,7 @@ impl LyingNode {
             upstream: Rpc::new(upstream_url),
             state: Arc::clone(&state),
             fork: tokio::sync::Mutex::default(),
+            branch: tokio::sync::Mutex::default(),
         };
         let server = tokio::spawn(loopback::serve(listener, Arc::new(teller), server::answer));
         Ok(Self {

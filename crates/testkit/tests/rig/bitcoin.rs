@@ -1,7 +1,9 @@
 //! The Bitcoin node does what tests ask of it.
 
 use anyhow::Result;
+use coffer_testkit::anvil::Rpc;
 use coffer_testkit::bitcoind::{Bitcoind, COIN, Options};
+use coffer_testkit::lying_node::{BitcoinLie, Fault, LyingNode};
 use serde_json::json;
 
 #[tokio::test]
@@ -51,5 +53,72 @@ async fn a_cookie_opens_the_node_as_a_password_does() -> Result<()> {
     let node = Bitcoind::start(&options).await?;
     assert!(node.credentials().starts_with("__cookie__:"));
     assert_eq!(node.head().await?.0, 0);
+    Ok(())
+}
+
+/// What each lie is asked about, and what only it says.
+#[tokio::test]
+async fn every_lie_about_bitcoin_is_really_told() -> Result<()> {
+    let node = Bitcoind::start(&Options::default()).await?;
+    node.fund(3).await?;
+    let to = node.new_address().await?;
+    for sats in [20_000, 30_000] {
+        node.send(&to, sats).await?;
+    }
+    let hash = node.mine(1).await?.remove(0);
+    let (height, _) = node.head().await?;
+    let proxy = LyingNode::start(&node.url_with_credentials()).await?;
+    let rpc = Rpc::new(&proxy.url());
+    let script = node.rpc().call("validateaddress", json!([to])).await?["scriptPubKey"].clone();
+    let ours = script.as_str().expect("a script");
+    let scan = json!(["start", [format!("raw({ours})")]]);
+    let questions = [
+        ("getblockhash", json!([height])),
+        ("getblock", json!([hash, 0])),
+        ("scantxoutset", scan),
+    ];
+    let lies = BitcoinLie::all(height, ours);
+    assert_eq!(lies.len(), 20);
+    for lie in lies {
+        let fault = Fault::Bitcoin(lie);
+        proxy.set(fault.clone());
+        let mut differ = 0;
+        for (method, params) in &questions {
+            let truth = node.rpc().call(method, params.clone()).await?;
+            let told = rpc.call(method, params.clone()).await?;
+            differ += u64::from(truth != told);
+        }
+        assert!(differ > 0, "{}", fault.name());
+        assert_eq!(proxy.told_of(&fault), differ, "{}", fault.name());
+    }
+    proxy.set(Fault::Bitcoin(BitcoinLie::Branch(height, ours.to_owned())));
+    a_branch_is_right_in_itself(&rpc, (height, ours)).await?;
+    proxy.set(Fault::Lag(2));
+    let info = rpc.call("getblockchaininfo", json!([])).await?;
+    assert_eq!(info["blocks"], json!(height - 2));
+    assert!(rpc.call("getblockhash", json!([height])).await.is_err());
+    for (fault, method, params) in [
+        (Fault::Ahead(7), "getblockchaininfo", json!([])),
+        (Fault::ChainId(1), "getblockchaininfo", json!([])),
+        (Fault::Genesis, "getblockhash", json!([0])),
+    ] {
+        proxy.set(fault.clone());
+        rpc.call(method, params).await?;
+        assert_eq!(proxy.told_of(&fault), 1, "{}", fault.name());
+    }
+    Ok(())
+}
+
+/// Its block hashes to what it says, with work, has the root of what it holds, and pays whom it should.
+async fn a_branch_is_right_in_itself(rpc: &Rpc, (height, ours): (u64, &str)) -> Result<()> {
+    let hash = rpc.call("getblockhash", json!([height])).await?;
+    let raw = rpc.call("getblock", json!([hash, 0])).await?;
+    let raw = raw.as_str().expect("a raw block");
+    let block: bitcoin::Block = bitcoin::consensus::encode::deserialize_hex(raw)?;
+    assert_eq!(json!(block.block_hash().to_string()), hash);
+    assert!(block.header.target().is_met_by(block.block_hash()));
+    assert!(block.check_merkle_root() && block.check_witness_commitment());
+    let reward = &block.txdata[0].output[0];
+    assert_eq!(reward.script_pubkey.to_hex_string(), ours);
     Ok(())
 }

@@ -6,48 +6,13 @@ use anyhow::{Context, Result, bail, ensure};
 use ruint::aliases::U256;
 use serde_json::{Value, json};
 
-use super::node::Node;
-use super::tables::{NetworkRow, Tables};
-use super::values::{bytes, fixed, quantity, small};
+use super::super::chain::{Chain, Counts, GainKey, Movement, MovementKey, Tip};
+use super::super::tables::{Address, NetworkRow, Tables};
+use super::super::values::{bytes, fixed, quantity, small};
+use super::Evm;
 
 /// `keccak256("Transfer(address,address,uint256)")`, EIP-20.
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tip {
-    /// The lowest block that is looked at.
-    pub first: u64,
-    pub height: u64,
-    pub hash: [u8; 32],
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Movement {
-    pub height: i64,
-    pub hash: [u8; 32],
-    /// `None` for the chain's own coin.
-    pub token: Option<[u8; 20]>,
-    pub face: U256,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
-    pub transactions: i64,
-    pub logs: i64,
-}
-
-/// Transaction, part, receiver.
-pub(super) type MovementKey = ([u8; 32], String, [u8; 20]);
-/// Height, receiver, asset.
-pub(super) type GainKey = (i64, [u8; 20], Option<[u8; 20]>);
-
-pub(super) struct Chain {
-    pub tip: Tip,
-    pub blocks: BTreeMap<i64, Counts>,
-    pub movements: HashMap<MovementKey, Movement>,
-    /// What the address really gained in the block; `None` when it lost.
-    pub gains: HashMap<GainKey, Option<U256>>,
-}
 
 struct Block {
     height: i64,
@@ -56,37 +21,31 @@ struct Block {
     transactions: usize,
 }
 
-impl Chain {
-    /// Reads from the first block to the tip.
-    pub(super) async fn read(
-        tables: &Tables,
-        (node, network): (&Node, &NetworkRow),
-        tip: Tip,
-    ) -> Result<Self> {
-        let heights: Vec<u64> = (tip.first..=tip.height).collect();
-        let blocks: Result<Vec<Block>> =
-            node.blocks(&heights).await?.iter().map(Block::of).collect();
-        let blocks = blocks?;
-        let mut reader = Reader::new(tables, network);
-        let busy: Vec<&Block> = blocks
-            .iter()
-            .filter(|block| block.transactions > 0)
-            .collect();
-        let mut counts: BTreeMap<i64, Counts> = blocks
-            .iter()
-            .map(|block| (block.height, Counts::default()))
-            .collect();
-        for block in &busy {
-            counts.insert(block.height, reader.block(node, block).await?);
-        }
-        let gains = reader.gains(node, &blocks).await?;
-        Ok(Self {
-            tip,
-            blocks: counts,
-            movements: reader.movements,
-            gains,
-        })
+/// Reads from the first block to the tip.
+pub(super) async fn read(
+    tables: &Tables,
+    (node, network): (&Evm, &NetworkRow),
+    tip: Tip,
+) -> Result<Chain> {
+    let heights: Vec<u64> = (tip.first..=tip.height).collect();
+    let blocks: Result<Vec<Block>> = node.blocks(&heights).await?.iter().map(Block::of).collect();
+    let blocks = blocks?;
+    let mut reader = Reader::new(tables, network);
+    let mut counts: BTreeMap<i64, Counts> = blocks
+        .iter()
+        .map(|block| (block.height, Counts::default()))
+        .collect();
+    for block in blocks.iter().filter(|block| block.transactions > 0) {
+        counts.insert(block.height, reader.block(node, block).await?);
     }
+    let gains = reader.gains(node, &blocks).await?;
+    Ok(Chain {
+        tip,
+        blocks: counts,
+        movements: reader.movements,
+        gains,
+        outputs: HashMap::new(),
+    })
 }
 
 impl Block {
@@ -105,7 +64,7 @@ impl Block {
 }
 
 struct Reader {
-    ours: HashSet<[u8; 20]>,
+    ours: HashSet<Address>,
     tokens: HashSet<[u8; 20]>,
     native: bool,
     movements: HashMap<MovementKey, Movement>,
@@ -119,9 +78,9 @@ impl Reader {
         let assets: Vec<_> = assets
             .filter(|asset| asset.network == network.id && asset.state != "disabled")
             .collect();
-        let wallets = tables.addresses.keys();
+        let ours = tables.ours().filter(|one| Evm::KINDS.contains(&one.kind));
         Self {
-            ours: wallets.chain(&tables.pooled).copied().collect(),
+            ours: ours.cloned().collect(),
             tokens: assets.iter().filter_map(|asset| asset.contract).collect(),
             native: assets.iter().any(|asset| asset.contract.is_none()),
             movements: HashMap::new(),
@@ -129,10 +88,11 @@ impl Reader {
         }
     }
 
-    async fn block(&mut self, node: &Node, block: &Block) -> Result<Counts> {
+    async fn block(&mut self, node: &Evm, block: &Block) -> Result<Counts> {
         let hash = format!("0x{}", hex::encode(block.hash));
         let tracer = json!([hash, { "tracer": "callTracer" }]);
         let answers = node
+            .rpc
             .all(&[
                 ("eth_getBlockReceipts", json!([{ "blockHash": hash }])),
                 ("debug_traceBlockByHash", tracer),
@@ -186,11 +146,11 @@ impl Reader {
         }
         let face = U256::from_be_slice(&data);
         if let Some(from) = address_in(from)? {
-            self.leaves((block.height, from, Some(token)), face);
+            self.leaves((block.height, address(from), Some(token)), face);
         }
         if let Some(to) = address_in(to)? {
             let part = format!("log:{position}");
-            self.arrives(block, (transaction, part, to), Some(token), face);
+            self.arrives(block, (transaction, part, address(to)), Some(token), face);
         }
         Ok(())
     }
@@ -221,9 +181,9 @@ impl Reader {
             };
             if holds && moves && !value.is_zero() && frame["to"].is_string() {
                 let (from, to) = (fixed(&frame["from"])?, fixed(&frame["to"])?);
-                self.leaves((block.height, from, None), value);
+                self.leaves((block.height, address(from), None), value);
                 let part = format!("call:{here}");
-                self.arrives(block, (transaction, part, to), None, value);
+                self.arrives(block, (transaction, part, address(to)), None, value);
             }
             let below = frame["calls"].as_array().into_iter().flatten().rev();
             open.extend(below.map(|frame| (frame, holds)));
@@ -251,20 +211,20 @@ impl Reader {
     }
 
     /// Balance after, less balance before, plus what left, for everyone to whom something came.
-    async fn gains(&self, node: &Node, blocks: &[Block]) -> Result<HashMap<GainKey, Option<U256>>> {
+    async fn gains(&self, node: &Evm, blocks: &[Block]) -> Result<HashMap<GainKey, Option<U256>>> {
         let by_height: HashMap<i64, &Block> =
             blocks.iter().map(|block| (block.height, block)).collect();
         let keys: HashSet<GainKey> = self
             .movements
             .iter()
-            .map(|((_, _, to), movement)| (movement.height, *to, movement.token))
+            .map(|((_, _, to), movement)| (movement.height, to.clone(), movement.token))
             .collect();
         let keys: Vec<GainKey> = keys.into_iter().collect();
         let mut asked = Vec::with_capacity(keys.len() * 2);
         for (height, owner, token) in &keys {
             let block = by_height[height];
-            asked.push((*owner, *token, block.hash));
-            asked.push((*owner, *token, block.parent.unwrap_or(block.hash)));
+            asked.push((owner, *token, block.hash));
+            asked.push((owner, *token, block.parent.unwrap_or(block.hash)));
         }
         let balances = node.balances(&asked).await?;
         let gain = |(key, pair): (GainKey, &[U256])| {
@@ -272,6 +232,13 @@ impl Reader {
             (key, after.checked_sub(pair[1]))
         };
         Ok(keys.into_iter().zip(balances.chunks(2)).map(gain).collect())
+    }
+}
+
+fn address(payload: [u8; 20]) -> Address {
+    Address {
+        kind: Evm::KINDS[0],
+        payload: payload.into(),
     }
 }
 
