@@ -3,6 +3,7 @@
 //! A reorganization takes some blocks back; a first new block leaves their payments out, the next ones bring them
 //! again, some of them replaced by the same payment with a higher fee, which is another transaction.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -132,15 +133,20 @@ impl Bitcoin {
 
     /// One transaction that pays one to three addresses.
     async fn pay(&self, chance: &mut Chance) -> Result<()> {
-        let mut outputs = serde_json::Map::new();
+        // An address is paid once by a transaction of the node's wallet.
+        let mut outputs = BTreeMap::new();
         for _ in 0..chance.between(1, 4) {
             let at = chance.between(0, self.addresses.len() as u64) as usize;
             let sats = chance.between(1_000, 5_000_000);
             let amount = json!(decimal(sats.into(), DECIMALS));
-            outputs.insert(self.addresses[at].clone(), amount);
+            outputs.insert(&self.addresses[at], amount);
         }
+        let outputs: Vec<Value> = outputs
+            .into_iter()
+            .map(|(address, amount)| json!({ address: amount }))
+            .collect();
         let params = json!({
-            "outputs": [outputs],
+            "outputs": outputs,
             "fee_rate": FEE_RATE,
             "options": { "replaceable": true },
         });
