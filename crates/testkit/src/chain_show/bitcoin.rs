@@ -1,7 +1,8 @@
 //! A Bitcoin node of the demo: payments to both kinds of our addresses, and blocks that are taken back.
 //!
 //! A reorganization takes some blocks back; a first new block leaves their payments out, the next ones bring them
-//! again, some of them replaced by the same payment with a higher fee, which is another transaction.
+//! again, some of them replaced by the same payment with a higher fee, which is another transaction. Rewards go to
+//! scripts that nobody spends: a payment out of a reward that has just matured would be lost with the blocks above it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::BitcoinOptions;
 use super::ask::decimal;
-use super::screen::Screen;
-use crate::anvil::Rpc;
+use super::screen::{Screen, label};
+use crate::anvil::{Rpc, RpcError};
 use crate::crash::Chance;
 
 const NAME: &str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
@@ -100,8 +101,12 @@ impl Bitcoin {
     }
 
     pub(super) async fn mine(&self, blocks: u64) -> Result<()> {
-        let to = self.fresh_address().await?;
-        self.mine_to(blocks, &to).await
+        self.mine_to(blocks, &self.reward_address()).await
+    }
+
+    /// Another one after each reorganization, or an empty block of the same second would be the one taken back.
+    fn reward_address(&self) -> String {
+        reward_address(self.reorgs)
     }
 
     /// With what waits in the pool.
@@ -109,10 +114,6 @@ impl Bitcoin {
         let params = json!([blocks, to]);
         self.rpc.call("generatetoaddress", params).await?;
         Ok(())
-    }
-
-    async fn fresh_address(&self) -> Result<String> {
-        text(&self.wallet.call("getnewaddress", json!([])).await?)
     }
 
     pub(super) async fn beat(
@@ -157,22 +158,37 @@ impl Bitcoin {
     /// Takes the last blocks back, and makes others.
     async fn exchange(&mut self, chance: &mut Chance, screen: &mut Screen) -> Result<()> {
         let depth = chance.between(1, DEPTH);
-        let lowest = self.height().await? + 1 - depth;
-        let lowest = self.rpc.call("getblockhash", json!([lowest])).await?;
+        let (lowest, had) = self.last(depth).await?;
         self.rpc.call("invalidateblock", json!([lowest])).await?;
+        self.reorgs += 1;
         let again = self.waiting().await?.len();
         let most = chance.between(0, 3) as usize;
         let replaced = self.replace(most).await?;
-        // Its reward goes to a new address, or an empty block of the same second would be the one taken back.
-        let to = self.fresh_address().await?;
+        let to = self.reward_address();
         self.rpc.call("generateblock", json!([to, []])).await?;
         self.mine_to(depth, &to).await?;
-        self.reorgs += 1;
         screen.say(&format!(
-            "bitcoin: the last {depth} blocks were exchanged; {} transactions elsewhere, {replaced} replaced",
+            "{}: the last {depth} blocks were exchanged; {} transactions dropped, {} elsewhere, {replaced} replaced",
+            label(NAME),
+            had - again.min(had),
             again - replaced
         ));
         Ok(())
+    }
+
+    /// The lowest of so many blocks at the tip, and how many payments they hold.
+    async fn last(&self, depth: u64) -> Result<(Value, usize)> {
+        let mut lowest = self.rpc.call("getbestblockhash", json!([])).await?;
+        let mut payments = 0;
+        for above in (0..depth).rev() {
+            let block = self.rpc.call("getblock", json!([lowest])).await?;
+            let transactions = block["tx"].as_array().context("no transactions")?;
+            payments += transactions.len() - 1;
+            if above > 0 {
+                lowest = block["previousblockhash"].clone();
+            }
+        }
+        Ok((lowest, payments))
     }
 
     async fn waiting(&self) -> Result<Vec<String>> {
@@ -190,11 +206,10 @@ impl Bitcoin {
             if replaced == most {
                 break;
             }
-            let entry = self.rpc.call("getmempoolentry", json!([txid])).await?;
-            // The wallet replaces nothing that others build on.
-            if entry["descendantcount"] == json!(1) {
-                self.wallet.call("bumpfee", json!([txid])).await?;
-                replaced += 1;
+            match self.wallet.call("bumpfee", json!([txid])).await {
+                Ok(_) => replaced += 1,
+                Err(error) if is_built_on(&error) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(replaced)
@@ -222,6 +237,21 @@ impl Bitcoin {
             ledger,
         })
     }
+}
+
+/// The wallet replaces nothing whose change it has spent again.
+fn is_built_on(error: &anyhow::Error) -> bool {
+    const INVALID_PARAMETER: i64 = -8;
+    let answered = error.downcast_ref::<RpcError>();
+    answered.is_some_and(|error| error.code == INVALID_PARAMETER)
+}
+
+/// An address for rewards that nobody shall spend: its script is the bytes of a number.
+#[must_use]
+pub fn reward_address(number: u32) -> String {
+    let number = number.to_be_bytes();
+    let program = bitcoin::WitnessProgram::p2wsh(bitcoin::Script::from_bytes(&number));
+    bitcoin::Address::from_witness_program(program, bitcoin::Network::Regtest).to_string()
 }
 
 fn login(file: &Path) -> Result<String> {

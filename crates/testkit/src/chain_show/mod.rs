@@ -29,6 +29,7 @@ use ask::Answers;
 use evm::Evm;
 use screen::Screen;
 
+pub use self::bitcoin::reward_address;
 use self::bitcoin::{Bitcoin, Unspent};
 
 /// Between two blocks of a chain.
@@ -89,7 +90,7 @@ impl fmt::Display for Shown {
 
 /// One chain, and what is done to it.
 enum Side {
-    Evm(Evm),
+    Evm(Box<Evm>),
     Bitcoin(Bitcoin),
 }
 
@@ -120,7 +121,8 @@ pub async fn run(options: &Options, contracts: &[serde_json::Value]) -> Result<S
     let wallets = addresses(&options.addresses)?;
     let mut sides = Vec::new();
     for (url, contracts) in options.node_urls.iter().zip(contracts) {
-        sides.push(Side::Evm(Evm::at(url, contracts, &wallets).await?));
+        let side = Evm::at(url, contracts, &wallets).await?;
+        sides.push(Side::Evm(Box::new(side)));
     }
     if let Some(bitcoin) = &options.bitcoin {
         let side = Bitcoin::at(bitcoin, addresses(&bitcoin.addresses)?).await?;

@@ -177,7 +177,7 @@ fn balances(text: &mut String, answers: &Answers) {
 }
 
 /// Short enough for a column: a Bitcoin network by its name, instead of half the hash of its first block.
-fn label(chain: &str) -> String {
+pub(super) fn label(chain: &str) -> String {
     let family = chain.parse::<ChainId>().ok().and_then(|id| id.family());
     match family {
         Some(ChainFamily::Bitcoin(network)) => format!("bitcoin {}", network.name()),

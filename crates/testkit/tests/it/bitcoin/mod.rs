@@ -3,5 +3,6 @@
 mod deposits;
 mod drift;
 mod freeze;
+mod oracle;
 mod reconcile;
 mod site;
