@@ -77,12 +77,18 @@ class Bytes {
   }
 }
 
+/**
+ * What the library takes a script for. It also takes a program behind a longer push for the program, which BIP-141
+ * does not: a script that it would not write itself is none of its kinds.
+ */
 function decodeScript(script) {
   try {
-    return OutScript.decode(script);
+    const decoded = OutScript.decode(script);
+    if (hex(OutScript.encode(decoded)) === hex(script)) return decoded;
   } catch {
-    return { type: 'unknown' };
+    // Bytes that are no script at all.
   }
+  return { type: 'unknown' };
 }
 
 /** The address that a script pays, where there is one. */

@@ -44,6 +44,13 @@ test('taproot addresses of BIP-341', () => {
   for (const { address, script_pubkey } of list) assert.equal(script(address, mainnet).script, script_pubkey);
 });
 
+test('a program behind a longer push than it needs pays nobody', () => {
+  const program = '751e76e8199196d454941c45d1b3a323f1433bd6';
+  const kind = (hex) => answer({ ask: 'script', hex }, mainnet).kind;
+  assert.equal(kind(`0014${program}`), 'wpkh');
+  assert.equal(kind(`004c14${program}`), 'unknown');
+});
+
 test('bytes that are no transaction are answered with an error', () => {
   assert.ok(answer({ ask: 'transaction', hex: '0200' }, regtest).error);
   assert.ok(answer({ ask: 'block', hex: '00' }, regtest).error);

@@ -39,6 +39,12 @@ impl Numbers {
         self.next() % limit
     }
 
+    /// From one; seldom so many that their number takes three bytes.
+    fn count(&mut self) -> u64 {
+        let most = if self.below(50) == 0 { 300 } else { 4 };
+        1 + self.below(most)
+    }
+
     fn bytes(&mut self, count: u64) -> Vec<u8> {
         (0..count).map(|_| self.next().to_le_bytes()[0]).collect()
     }
@@ -248,8 +254,7 @@ fn random_script(numbers: &mut Numbers) -> ScriptBuf {
 
 fn random_transaction(numbers: &mut Numbers) -> bitcoin::Transaction {
     let has_witness = numbers.below(2) == 0;
-    let inputs = 1 + numbers.below(if numbers.below(50) == 0 { 300 } else { 4 });
-    let outputs = 1 + numbers.below(if numbers.below(50) == 0 { 300 } else { 5 });
+    let (inputs, outputs) = (numbers.count(), numbers.count());
     let input = (0..inputs).map(|at| {
         let mut witness = Witness::new();
         if has_witness {
