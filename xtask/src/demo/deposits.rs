@@ -124,6 +124,34 @@ struct Node {
     url: String,
 }
 
+impl Node {
+    /// Runs until it is dropped; can be used once `is_ready` says so.
+    fn start(
+        command: &Command,
+        log: &Path,
+        port: u16,
+        is_ready: impl Fn() -> bool,
+    ) -> Result<Self> {
+        eprintln!("$ {}", process::describe(command));
+        // A shell starts it in the background, where the signal of Ctrl-C is ignored.
+        let options = GuardOptions {
+            signal: "TERM",
+            log,
+            trash: None,
+        };
+        let mut process = Guarded::start(command, &options)?;
+        process::wait_for("the node", Duration::from_secs(60), || {
+            process.check_alive()?;
+            Ok(is_ready().then_some(()))
+        })
+        .map_err(|error| anyhow!("{error:#}\nIts log ends:\n{}", process.log_tail()))?;
+        Ok(Self {
+            process,
+            url: format!("http://127.0.0.1:{port}"),
+        })
+    }
+}
+
 fn start_nodes(chain: &Chain, payer: &Path, folder: &Path) -> Result<Vec<Node>> {
     CHAIN_IDS
         .into_iter()
@@ -133,29 +161,16 @@ fn start_nodes(chain: &Chain, payer: &Path, folder: &Path) -> Result<Vec<Node>> 
             node.arg("node").args(["--port", &port.to_string()]);
             node.args(["--chain-id", &id.to_string()]);
             chain.tell(&mut node);
-            eprintln!("$ {}", process::describe(&node));
             let log = folder.join(format!("chain-{id}.log"));
-            let options = GuardOptions {
-                signal: "INT",
-                log: &log,
-                trash: None,
-            };
-            let mut process = Guarded::start(&node, &options)?;
-            process::wait_for("the node", Duration::from_secs(30), || {
-                process.check_alive()?;
-                // A GET is no call, and yet an answer.
-                Ok(process::http_status(port, "/").map(|_| ()))
-            })
-            .map_err(|error| anyhow!("{error:#}\nIts log ends:\n{}", process.log_tail()))?;
-            Ok(Node {
-                process,
-                url: format!("http://127.0.0.1:{port}"),
+            // A GET is no call, and yet an answer.
+            Node::start(&node, &log, port, || {
+                process::http_status(port, "/").is_some()
             })
         })
         .collect()
 }
 
-/// It can be used once its login is written.
+/// It has coins once its login is written.
 fn start_bitcoin(chain: &Chain, payer: &Path, folder: &Path) -> Result<Node> {
     let port = process::free_port()?;
     let login = folder.join("bitcoin-login");
@@ -163,23 +178,8 @@ fn start_bitcoin(chain: &Chain, payer: &Path, folder: &Path) -> Result<Node> {
     node.arg("bitcoin-node").args(["--port", &port.to_string()]);
     node.arg("--login").arg(&login);
     chain.tell(&mut node);
-    eprintln!("$ {}", process::describe(&node));
     let log = folder.join("bitcoin.log");
-    let options = GuardOptions {
-        signal: "INT",
-        log: &log,
-        trash: None,
-    };
-    let mut process = Guarded::start(&node, &options)?;
-    process::wait_for("the Bitcoin node", Duration::from_secs(60), || {
-        process.check_alive()?;
-        Ok(login.exists().then_some(()))
-    })
-    .map_err(|error| anyhow!("{error:#}\nIts log ends:\n{}", process.log_tail()))?;
-    Ok(Node {
-        process,
-        url: format!("http://127.0.0.1:{port}"),
-    })
+    Node::start(&node, &log, port, || login.exists())
 }
 
 /// Puts the Bitcoin node's login where the server looks for it.

@@ -149,7 +149,8 @@ impl Bitcoin {
         let params = json!({
             "outputs": outputs,
             "fee_rate": FEE_RATE,
-            "options": { "replaceable": true },
+            // The wallet's own lock time would keep it out of the blocks that take the place of lower ones.
+            "options": { "replaceable": true, "locktime": 0 },
         });
         self.wallet.call("send", params).await?;
         Ok(())

@@ -1,4 +1,8 @@
 //! The truth: a tree of blocks, one of whose branches is the chain at a time.
+//!
+//! Guarantees: a block's hash covers all that it holds; whatever a branch holds is possible on that branch alone.
+//! Deliberately not here: what anybody is told of it (`nodes`), and what the ledger must say of it (`check`).
+//! Cost: a walk to the first block for each new run of blocks.
 
 mod coins;
 
