@@ -3,7 +3,9 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { answer, network } from './src/bitcoin.mjs';
 import { check } from './src/check.mjs';
 import { COLUMNS, vault } from './src/kinds.mjs';
 import { Pool, inOrder } from './src/pool.mjs';
@@ -68,14 +70,25 @@ async function runDerive(pool) {
   return 0;
 }
 
+/** Answers questions about Bitcoin's bytes, one line of JSON each. */
+async function runRead() {
+  const net = network(values.network);
+  for await (const line of createInterface({ input: process.stdin })) {
+    const text = `${JSON.stringify(answer(JSON.parse(line), net))}\n`;
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  }
+  return 0;
+}
+
 const commands = { check: runCheck, derive: runDerive };
 
 async function main() {
   const parsed = parseArgs(CONFIG);
   const { positionals } = parsed;
   values = parsed.values;
+  if (positionals[0] === 'read' && positionals.length === 1) return runRead();
   const command = commands[positionals[0]];
-  if (!command || positionals.length !== 1) throw new Error('use: oracle.mjs check | derive (see README.md)');
+  if (!command || positionals.length !== 1) throw new Error('use: oracle.mjs check | derive | read (see README.md)');
   const keys = vault(mnemonic(), { account: number('account', { below: 64 }), network: values.network });
   const pool = new Pool(keys, number('workers', { least: 1, below: 257 }));
   try {

@@ -42,7 +42,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum Other {
-    /// Two chains, 1,000 wallets, deposits and reorganizations, live; then the proof that ledger = chain
+    /// Three chains, 1,000 wallets, deposits and reorganizations, live; then the proof that ledger = chain
     Deposits(deposits::Options),
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         2,
         "Make the data folder: a SQLite database, an encrypted key file, an API key",
     );
-    let api_key = demo.init()?;
+    let api_key = demo.init(&[])?;
     say(3, "Start coffer serve, which starts coffer-signer");
     let (server, url) = demo.serve()?;
     data.remember_server(server.pid())?;
@@ -163,7 +163,7 @@ impl Demo<'_> {
     }
 
     /// The API key, which `coffer init` tells only once.
-    fn init(&self) -> Result<String> {
+    fn init(&self, more: &[&str]) -> Result<String> {
         folder::write_secret(&self.passphrase(), &postgres::random_hex(24)?)?;
         let mut init = Command::new(&self.coffer);
         init.arg("init")
@@ -171,7 +171,8 @@ impl Demo<'_> {
             .arg(&self.data)
             .arg("--passphrase-file")
             .arg(self.passphrase())
-            .arg("--json");
+            .arg("--json")
+            .args(more);
         eprintln!("$ {}", process::describe(&init));
         let text = process::output(&mut init)?;
         let answer: serde_json::Value =

@@ -134,6 +134,9 @@ pub(crate) struct SimulateOptions {
     /// A range of seeds, such as 0..500
     #[arg(long, value_name = "A..B", conflicts_with = "count")]
     seeds: Option<String>,
+    /// Lives on chains of this family only, evm or bitcoin; seeds take turns without it
+    #[arg(long)]
+    family: Option<String>,
     /// So many seeds from 0 [default: 10000]
     #[arg(long)]
     count: Option<u64>,
@@ -154,6 +157,9 @@ pub(crate) fn simulate(root: &Path, options: &SimulateOptions) -> Result<()> {
     }
     if options.trace {
         command.arg("--trace");
+    }
+    if let Some(family) = &options.family {
+        command.args(["--family", family]);
     }
     if let Some(seeds) = &options.seeds {
         command.args(["--seeds", seeds]);

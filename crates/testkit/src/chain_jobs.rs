@@ -1,9 +1,12 @@
-//! The proofs about chains as commands: `node`, `check-chain`, `reorgs`, `lies`; and the demo of deposits.
+//! The proofs about chains as commands: `node`, `bitcoin-node`, `check-chain`, `reorgs`, `lies`; and the demo of deposits.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use coffer_testkit::anvil::{self, Anvil};
+use coffer_testkit::bitcoind::{self, Bitcoind};
 use coffer_testkit::chain_checker;
 use coffer_testkit::chain_proof::reorgs::FINALITY;
 use coffer_testkit::chain_proof::{Family, Ground, lies, reorgs};
@@ -30,6 +33,49 @@ pub(super) async fn node(args: NodeArgs) -> Result<()> {
     println!("Listening on {}", anvil.url());
     std::future::pending::<()>().await;
     drop(anvil);
+    Ok(())
+}
+
+#[derive(clap::Args)]
+pub(super) struct BitcoinNodeArgs {
+    /// On the loopback; any that is free for 0.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Rewards that its wallet can spend.
+    #[arg(long, default_value_t = 20)]
+    rewards: u64,
+    /// Where `user:password` is written to, once the node can be used.
+    #[arg(long, value_name = "FILE")]
+    login: PathBuf,
+}
+
+pub(super) async fn bitcoin_node(args: BitcoinNodeArgs) -> Result<()> {
+    let options = bitcoind::Options {
+        rpc_port: args.port,
+        ..bitcoind::Options::default()
+    };
+    let node = Bitcoind::start(&options).await?;
+    node.mine(args.rewards).await?;
+    // Until they may be spent; no reward of these blocks is the wallet's.
+    node.mine_to(100, &chain_show::reward_address(0)).await?;
+    write_login(&args.login, node.credentials())?;
+    println!("Listening on {}", node.url());
+    std::future::pending::<()>().await;
+    drop(node);
+    Ok(())
+}
+
+/// Whole from its first moment on, since somebody waits for it; for its owner's eyes.
+fn write_login(path: &Path, login: &str) -> Result<()> {
+    let begun = path.with_extension("begun");
+    let mut file = std::fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&begun)
+        .with_context(|| format!("cannot write {}", begun.display()))?;
+    writeln!(file, "{login}")?;
+    std::fs::rename(&begun, path)?;
     Ok(())
 }
 
@@ -233,6 +279,15 @@ pub(super) struct ShowArgs {
     /// A file with one EVM address per line.
     #[arg(long, value_name = "FILE")]
     addresses: PathBuf,
+    /// A regtest node that has coins.
+    #[arg(long, value_name = "URL", requires_all = ["bitcoin_login", "bitcoin_addresses"])]
+    bitcoin_node: Option<String>,
+    /// A file with its `user:password`.
+    #[arg(long, value_name = "FILE")]
+    bitcoin_login: Option<PathBuf>,
+    /// A file with one Bitcoin address per line.
+    #[arg(long, value_name = "FILE")]
+    bitcoin_addresses: Option<PathBuf>,
     /// What `show-prepare` printed.
     #[arg(long, value_name = "JSON")]
     contracts: String,
@@ -250,19 +305,32 @@ pub(super) struct ShowArgs {
 pub(super) async fn show(args: ShowArgs) -> Result<()> {
     let contracts: Vec<serde_json::Value> =
         serde_json::from_str(&args.contracts).context("--contracts is a JSON list")?;
+    let bitcoin = match (
+        args.bitcoin_node,
+        args.bitcoin_login,
+        args.bitcoin_addresses,
+    ) {
+        (Some(node_url), Some(login), Some(addresses)) => Some(chain_show::BitcoinOptions {
+            node_url,
+            login,
+            addresses,
+        }),
+        _ => None,
+    };
     let options = chain_show::Options {
         server_url: args.server,
         token: environment("COFFER_API_KEY").context("COFFER_API_KEY is not set")?,
         node_urls: args.nodes,
         database_url: args.database_url,
         addresses: args.addresses,
+        bitcoin,
         beats: args.beats,
         settle: args.settle,
         seed: args.seed,
     };
-    let report = chain_show::run(&options, &contracts).await?;
-    println!("\n{report}");
-    if !report.is_good() {
+    let shown = chain_show::run(&options, &contracts).await?;
+    println!("\n{shown}");
+    if !shown.is_good() {
         bail!("the ledger is not the chain");
     }
     Ok(())

@@ -51,6 +51,8 @@ enum Job {
     LyingNode(lying_node::Args),
     /// A real Ethereum node that makes blocks when it is told to; ends when this does.
     Node(chain_jobs::NodeArgs),
+    /// A real Bitcoin node (regtest) with coins to send; ends when this does.
+    BitcoinNode(chain_jobs::BitcoinNodeArgs),
     /// Prove, from a database and a node alone, that the ledger is what the chain is.
     CheckChain(chain_jobs::CheckArgs),
     /// Random reorganizations under a server that is killed again and again, on a real node.
@@ -228,6 +230,7 @@ async fn main() -> ExitCode {
         Job::BenchBitcoin(args) => bench_bitcoin(&args).await,
         Job::LyingNode(args) => lying_node::run(args).await,
         Job::Node(args) => chain_jobs::node(args).await,
+        Job::BitcoinNode(args) => chain_jobs::bitcoin_node(args).await,
         Job::CheckChain(args) => chain_jobs::check(args).await,
         Job::Reorgs(args) => chain_jobs::reorgs(cli.bin_dir, args).await,
         Job::Lies(args) => chain_jobs::lies(cli.bin_dir, args).await,

@@ -1,4 +1,5 @@
 use bitcoin::consensus;
+use bitcoin::hashes::Hash;
 use coffer_domain::address::{AddressKind, BitcoinNetwork};
 use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
 use serde::Deserialize;
@@ -174,6 +175,28 @@ fn regtest_work_is_too_little_elsewhere() {
         BlockHash([0xff; 32]),
         BitcoinNetwork::Regtest
     ));
+}
+
+/// Enough for the network is not enough for a header that claims more; what is no target at all is met by nothing.
+#[test]
+fn the_hash_meets_the_target_that_the_header_claims() {
+    let told = told();
+    let claimed = |bits: u32| {
+        let mut block: bitcoin::Block = consensus::deserialize(&told.raw()).expect("a block");
+        block.header.bits = bitcoin::CompactTarget::from_consensus(bits);
+        let mut hash = block.block_hash().to_byte_array();
+        hash.reverse();
+        let at = BlockRef {
+            hash: BlockHash(hash),
+            ..told.at()
+        };
+        let raw = consensus::serialize(&block);
+        read(&raw, at, BitcoinNetwork::Regtest)
+    };
+    // The main network's easiest; nothing; negative; more than 256 bits; easier than the network's limit.
+    for bits in [0x1d00_ffff, 0, 0x2080_0001, 0x2300_ffff, 0x2100_ffff] {
+        assert_eq!(claimed(bits), Err(BitcoinError::Work), "{bits:08x}");
+    }
 }
 
 #[test]

@@ -1,5 +1,11 @@
+use std::str::FromStr;
+
 use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32, Bech32m};
+use bitcoin::XOnlyPublicKey;
+use bitcoin::key::TapTweak;
+use bitcoin::secp256k1::Secp256k1;
+use bitcoin::taproot::{TapNodeHash, TapTweakHash};
 use coffer_chains::{AddressError, encode, parse};
 use coffer_domain::address::{AddressKind, BitcoinNetwork};
 use serde::Deserialize;
@@ -278,22 +284,53 @@ struct TaprootVectors {
 
 #[derive(Deserialize)]
 struct Taproot {
+    internal_key: String,
+    /// Of the tree of scripts; where there is none, the key alone can spend.
+    merkle_root: Option<String>,
+    tweak: String,
     output_key: String,
     script_pubkey: String,
     address: String,
 }
 
+fn bip341() -> TaprootVectors {
+    serde_json::from_str(include_str!("../vectors/bip-0341.json")).expect("vectors")
+}
+
+/// BIP-341: from the internal key to the tweak and the output key. Only the first has no tree of scripts, as every
+/// address of ours; the other six hold for the library that is linked here.
+#[test]
+fn taproot_output_keys_are_those_of_bip_341() {
+    let key = |text: &str| XOnlyPublicKey::from_str(text).expect("a key");
+    let curve = Secp256k1::verification_only();
+    let mut without_scripts = 0;
+    for vector in bip341().script_pubkeys {
+        let root = vector.merkle_root.as_deref();
+        let root = root.map(|root| TapNodeHash::from_str(root).expect("a hash"));
+        without_scripts += u32::from(root.is_none());
+        let internal = key(&vector.internal_key);
+        let tweak = TapTweakHash::from_key_and_tweak(internal, root);
+        assert_eq!(tweak.to_string(), vector.tweak);
+        let (output, _) = internal.tap_tweak(&curve, root);
+        assert_eq!(output.to_x_only_public_key(), key(&vector.output_key));
+    }
+    assert_eq!(without_scripts, 1);
+}
+
 /// BIP-341: an output key, the script that pays it, and its address.
 #[test]
 fn taproot_scripts_and_addresses_are_those_of_bip_341() {
-    let vectors: TaprootVectors =
-        serde_json::from_str(include_str!("../vectors/bip-0341.json")).expect("vectors");
+    let vectors = bip341();
     assert_eq!(vectors.script_pubkeys.len(), 7);
     for vector in vectors.script_pubkeys {
         let script = hex::decode(&vector.script_pubkey).expect("hexadecimal");
         let payload = coffer_chains::bitcoin::script::payload(&script).expect("taproot");
         assert_eq!(payload.kind(), AddressKind::BitcoinP2tr);
         assert_eq!(hex::encode(payload.bytes()), vector.output_key);
+        assert_eq!(
+            coffer_chains::bitcoin::script::script(&payload),
+            Some(script)
+        );
         assert_eq!(encode(&payload, BitcoinNetwork::Mainnet), vector.address);
         assert_eq!(
             parse(&vector.address).map(|parsed| parsed.payload),

@@ -1,9 +1,10 @@
 //! How fast Bitcoin blocks are scanned, beside how fast the node hands the same raw blocks out.
 //!
-//! The chain is made by the node from transactions that anybody may spend, so that making it takes seconds. Both
+//! The chain is made of transactions that anybody may spend, built here, so that making it takes seconds. Both
 //! measurements ask the same node over the same number of connections; the scan asks for each block's hash as well,
 //! verifies every byte, and looks each output up among the watched scripts.
 
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,8 +12,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::Hash;
+use bitcoin::script::Builder;
 use bitcoin::transaction::Version;
-use bitcoin::{Address, Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness};
+use bitcoin::{
+    Address, Amount, OutPoint, ScriptBuf, Sequence, Target, Transaction, TxIn, TxOut, Witness,
+};
 use coffer_domain::address::AddressKind;
 use coffer_domain::asset::AssetKind;
 use coffer_domain::block::BlockRef;
@@ -40,6 +44,12 @@ const OURS_IN: u32 = 50;
 /// Payloads added to the set in one go.
 const STEP: u32 = 65_536;
 const PAID_SATS: u64 = 1_000;
+/// Blocks handed to the node in one call.
+const SUBMITTED_AT_ONCE: usize = 100;
+/// A block's time is above the median of so many before it.
+const MEDIAN_OF: usize = 11;
+/// How the coinbase's output begins that commits to the witnesses (BIP-141).
+const COMMITMENT: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
 /// The script that the chain's change is locked with: anybody may spend it.
 const TRUE: [u8; 1] = [0x51];
 
@@ -132,7 +142,8 @@ fn script(number: u32, is_ours: bool, options: BitcoinOptions) -> ScriptBuf {
     ScriptBuf::from([&[0, 20][..], &payload(whose)].concat())
 }
 
-/// Makes the blocks that are scanned; answers the height of the first.
+/// Makes the blocks that are scanned; answers the height of the first. They are built here and handed to the node,
+/// many in one call: the node would build each of them twice, and be asked for each.
 async fn make_chain(node: &Bitcoind, options: BitcoinOptions) -> Result<u64> {
     let locked = ScriptBuf::new_p2wsh(&bitcoin::WScriptHash::hash(&TRUE));
     let address = Address::from_script(&locked, bitcoin::Network::Regtest)?.to_string();
@@ -140,46 +151,154 @@ async fn make_chain(node: &Bitcoind, options: BitcoinOptions) -> Result<u64> {
     node.mine(100).await?;
     let rich = node.rpc().call("getblock", json!([rich, 1])).await?;
     let txid = rich["tx"][0].as_str().context("no coinbase")?.parse()?;
-    let mut change = (OutPoint::new(txid, 0), 50 * crate::bitcoind::COIN);
-    let (head, _) = node.head().await?;
-    // Every output counts, the three that are nobody's too, so that one in fifty is ours.
-    for block in 0..options.blocks {
-        let mut output = Vec::new();
-        let begins = block * OUTPUTS_PER_BLOCK;
+    let (head, tip) = node.head().await?;
+    let mut maker = Maker {
+        parent: tip.parse()?,
+        height: head,
+        times: last_times(node, head).await?,
+        coin: (OutPoint::new(txid, 0), 50 * crate::bitcoind::COIN),
+        locked,
+        options,
+    };
+    let numbers: Vec<u32> = (0..options.blocks).collect();
+    for some in numbers.chunks(SUBMITTED_AT_ONCE) {
+        let mut calls = Vec::with_capacity(some.len());
+        for number in some {
+            let block = maker.block(*number)?;
+            let raw = bitcoin::consensus::encode::serialize_hex(&block);
+            calls.push(("submitblock", json!([raw])));
+        }
+        for answer in node.rpc().batch(&calls).await? {
+            let taken = answer["result"].is_null() && answer["error"].is_null();
+            ensure!(taken, "the node refuses a block: {answer}");
+        }
+    }
+    let (reached, _) = node.head().await?;
+    ensure!(reached == maker.height, "the node is at {reached}");
+    Ok(head + 1)
+}
+
+/// The times of the last blocks, whose median the next one must exceed.
+async fn last_times(node: &Bitcoind, head: u64) -> Result<VecDeque<u32>> {
+    let mut times = VecDeque::new();
+    for height in head + 1 - MEDIAN_OF as u64..=head {
+        let hash = node.hash_at(height).await?;
+        let header = node.rpc().call("getblockheader", json!([hash])).await?;
+        times.push_back(u32::try_from(header["time"].as_u64().context("no time")?)?);
+    }
+    Ok(times)
+}
+
+/// Builds one block on the other.
+struct Maker {
+    parent: bitcoin::BlockHash,
+    height: u64,
+    times: VecDeque<u32>,
+    /// What the next block spends.
+    coin: (OutPoint, u64),
+    locked: ScriptBuf,
+    options: BitcoinOptions,
+}
+
+impl Maker {
+    fn block(&mut self, number: u32) -> Result<bitcoin::Block> {
+        self.height += 1;
+        let mut block = bitcoin::Block {
+            header: bitcoin::block::Header {
+                version: bitcoin::block::Version::from_consensus(0x2000_0000),
+                prev_blockhash: self.parent,
+                merkle_root: bitcoin::TxMerkleNode::all_zeros(),
+                time: self.next_time(),
+                bits: Target::MAX_ATTAINABLE_REGTEST.to_compact_lossy(),
+                nonce: 0,
+            },
+            txdata: vec![self.coinbase()?, self.payment(number)],
+        };
+        let root = block.witness_root().context("no transactions")?;
+        let commitment = bitcoin::Block::compute_witness_commitment(&root, &[0; 32]);
+        let script = [&COMMITMENT[..], commitment.as_byte_array()].concat();
+        block.txdata[0].output.push(TxOut {
+            value: Amount::ZERO,
+            script_pubkey: ScriptBuf::from(script),
+        });
+        let root = block.compute_merkle_root().context("no transactions")?;
+        block.header.merkle_root = root;
+        // Two tries on average.
+        while block.header.validate_pow(block.header.target()).is_err() {
+            block.header.nonce += 1;
+        }
+        self.parent = block.block_hash();
+        Ok(block)
+    }
+
+    /// The earliest that is allowed: so many blocks in a row come too far into the future otherwise.
+    fn next_time(&mut self) -> u32 {
+        let mut sorted: Vec<u32> = self.times.iter().copied().collect();
+        sorted.sort_unstable();
+        let time = sorted[sorted.len() / 2] + 1;
+        self.times.pop_front();
+        self.times.push_back(time);
+        time
+    }
+
+    /// It takes no reward, since there is none left after some thousand blocks of regtest.
+    fn coinbase(&self) -> Result<Transaction> {
+        let height = i64::try_from(self.height)?;
+        let mut input = TxIn {
+            previous_output: OutPoint::null(),
+            script_sig: Builder::new().push_int(height).push_int(0).into_script(),
+            sequence: Sequence::MAX,
+            witness: Witness::new(),
+        };
+        input.witness.push([0; 32]);
+        Ok(Transaction {
+            version: Version::TWO,
+            lock_time: LockTime::ZERO,
+            input: vec![input],
+            output: vec![TxOut {
+                value: Amount::ZERO,
+                script_pubkey: self.locked.clone(),
+            }],
+        })
+    }
+
+    fn payment(&mut self, number: u32) -> Transaction {
+        // Every output counts, the three that are nobody's too, so that one in fifty is ours.
+        let begins = number * OUTPUTS_PER_BLOCK;
         let ours = (begins..begins + OUTPUTS_PER_BLOCK)
             .filter(|at| at.is_multiple_of(OURS_IN))
             .count();
+        let mut output = Vec::new();
         for at in 0..PAID_PER_BLOCK {
-            let number = block * PAID_PER_BLOCK + at;
             output.push(TxOut {
                 value: Amount::from_sat(PAID_SATS),
-                script_pubkey: script(number, (at as usize) < ours, options),
+                script_pubkey: script(
+                    number * PAID_PER_BLOCK + at,
+                    (at as usize) < ours,
+                    self.options,
+                ),
             });
         }
-        let left = change.1 - u64::from(PAID_PER_BLOCK) * PAID_SATS;
+        let left = self.coin.1 - u64::from(PAID_PER_BLOCK) * PAID_SATS;
         output.push(TxOut {
             value: Amount::from_sat(left),
-            script_pubkey: locked.clone(),
+            script_pubkey: self.locked.clone(),
         });
         let transaction = Transaction {
             version: Version::TWO,
             lock_time: LockTime::ZERO,
             input: vec![TxIn {
-                previous_output: change.0,
+                previous_output: self.coin.0,
                 script_sig: ScriptBuf::new(),
                 sequence: Sequence::MAX,
                 witness: Witness::from_slice(&[&TRUE[..]]),
             }],
             output,
         };
-        let raw = bitcoin::consensus::encode::serialize_hex(&transaction);
-        change = (
-            OutPoint::new(transaction.compute_txid(), PAID_PER_BLOCK),
-            left,
-        );
-        node.mine_only(&[raw]).await?;
+        let change = OutPoint::new(transaction.compute_txid(), PAID_PER_BLOCK);
+        self.coin = (change, left);
+        transaction
     }
-    Ok(head + 1)
 }
 
 fn one() -> NonZeroU32 {

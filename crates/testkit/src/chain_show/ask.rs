@@ -136,10 +136,16 @@ impl Answers {
     }
 
     /// The server's tip is the node's head.
-    pub(super) fn is_level(&self, chain: &str, hash: &Value) -> bool {
+    pub(super) fn is_level(&self, chain: &str, hash: &str) -> bool {
         self.networks
             .get(chain)
-            .is_some_and(|line| line.hash == *hash && !line.deposits.contains_key("detected"))
+            .is_some_and(|line| line.hash == hash && !line.deposits.contains_key("detected"))
+    }
+
+    /// What the ledger said of the chain's only asset when it was compared last; nothing when it was not.
+    pub(super) fn ledger_of(&self, chain: &str) -> String {
+        let asset = self.assets.iter().find(|asset| asset.chain == chain);
+        asset.map(|asset| asset.ledger.clone()).unwrap_or_default()
     }
 
     /// Every asset was compared since the last block, and is as it should be.
@@ -190,7 +196,7 @@ fn items(page: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Base units in the asset's own decimals: 1500000 of 6 decimals is `1.5`.
-fn decimal(units: u128, decimals: usize) -> String {
+pub(super) fn decimal(units: u128, decimals: usize) -> String {
     let digits = format!("{units:0>width$}", width = decimals + 1);
     let (whole, fraction) = digits.split_at(digits.len() - decimals);
     match fraction.trim_end_matches('0') {

@@ -1,17 +1,20 @@
-//! What `cargo xtask demo deposits` shows: money coming in on two chains, blocks being taken back, and the ledger
-//! following, live in a terminal.
+//! What `cargo xtask demo deposits` shows: money coming in on EVM chains and on Bitcoin, blocks being taken back, and
+//! the ledger following, live in a terminal.
 //!
-//! [`prepare`] puts a token on each chain, before anybody watches. [`run`] then makes the chains live: a block
-//! each beat, deposits of all three sorts in it, now and then a reorganization; and asks the server, over its
-//! public API alone, what it has made of that. At the end everything has its confirmations, and the independent
-//! checker compares.
+//! [`prepare`] puts a token on each EVM chain, before anybody watches. [`run`] then makes the chains live: a block
+//! each beat, deposits of all sorts in it, now and then a reorganization; and asks the server, over its
+//! public API alone, what it has made of that. At the end everything has its confirmations, the independent
+//! checker compares, and the Bitcoin node adds up its own set of unspent outputs.
 //!
 //! Nodes and server are somebody else's: they are found at their URLs, and live on.
 
 mod ask;
+mod bitcoin;
+mod evm;
 mod screen;
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -19,17 +22,20 @@ use serde_json::json;
 
 use crate::anvil::Anvil;
 use crate::chain_checker::{self, Report};
-use crate::chain_proof::driver::{Driver, Payer};
+use crate::chain_proof::driver::Payer;
 use crate::crash::Chance;
 use crate::serving::Api;
 use ask::Answers;
+use evm::Evm;
 use screen::Screen;
+
+pub use self::bitcoin::reward_address;
+use self::bitcoin::{Bitcoin, Unspent};
 
 /// Between two blocks of a chain.
 const BEAT: Duration = Duration::from_millis(400);
-/// A reorganization every so many beats, alternating between the chains.
+/// A reorganization on each chain every so many beats, on one after the other.
 const REORG_EVERY: u32 = 8;
-const DEPTH: u64 = 7;
 /// For the server to come to where the chains are, at the end.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -40,20 +46,52 @@ pub struct Options {
     pub node_urls: Vec<String>,
     pub database_url: String,
     /// One EVM address per line.
-    pub addresses: std::path::PathBuf,
+    pub addresses: PathBuf,
+    pub bitcoin: Option<BitcoinOptions>,
     pub beats: u32,
     /// Blocks after which all deposits are final.
     pub settle: u64,
     pub seed: u64,
 }
 
+/// A regtest node with a wallet that can pay.
+#[derive(Debug, Clone)]
+pub struct BitcoinOptions {
+    pub node_url: String,
+    /// A file with `user:password`.
+    pub login: PathBuf,
+    /// One address per line, of any of its kinds.
+    pub addresses: PathBuf,
+}
+
+/// What the end of the demo says.
+#[derive(Debug)]
+pub struct Shown {
+    pub report: Report,
+    unspent: Option<Unspent>,
+}
+
+impl Shown {
+    /// Whether each ledger is its chain.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.report.is_good() && self.unspent.as_ref().is_none_or(Unspent::is_equal)
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(unspent) = &self.unspent {
+            writeln!(f, "{unspent}")?;
+        }
+        write!(f, "{}", self.report)
+    }
+}
+
 /// One chain, and what is done to it.
-struct Side {
-    name: String,
-    anvil: Anvil,
-    payer: Payer,
-    driver: Driver,
-    reorgs: u32,
+enum Side {
+    Evm(Box<Evm>),
+    Bitcoin(Bitcoin),
 }
 
 /// Puts the contracts of the demo on a chain; answers what [`run`] has to be told again.
@@ -79,27 +117,21 @@ pub async fn prepare(node_url: &str) -> Result<serde_json::Value> {
 ///
 /// # Errors
 /// When node or server fail, or the server does not come to where the chains are.
-pub async fn run(options: &Options, contracts: &[serde_json::Value]) -> Result<Report> {
+pub async fn run(options: &Options, contracts: &[serde_json::Value]) -> Result<Shown> {
     let wallets = addresses(&options.addresses)?;
     let mut sides = Vec::new();
     for (url, contracts) in options.node_urls.iter().zip(contracts) {
-        sides.push(Side::at(url, contracts, &wallets).await?);
+        let side = Evm::at(url, contracts, &wallets).await?;
+        sides.push(Side::Evm(Box::new(side)));
+    }
+    if let Some(bitcoin) = &options.bitcoin {
+        let side = Bitcoin::at(bitcoin, addresses(&bitcoin.addresses)?).await?;
+        sides.push(Side::Bitcoin(side));
     }
     let api = Api::new(&options.server_url, &options.token)?;
-    let mut chance = Chance::new(options.seed);
     let mut screen = Screen::new(wallets.len());
     let mut answers = Answers::default();
-    for beat in 1..=options.beats {
-        let started = Instant::now();
-        for (number, side) in sides.iter_mut().enumerate() {
-            let is_due = beat % REORG_EVERY == (number as u32 * REORG_EVERY / 2) % REORG_EVERY;
-            side.beat(&mut chance, is_due && beat > 4, &mut screen)
-                .await?;
-        }
-        show(&mut screen, &sides, (&api, &mut answers)).await?;
-        // Paced: a block each beat, as chains make them.
-        tokio::time::sleep(BEAT.saturating_sub(started.elapsed())).await;
-    }
+    live(options, &mut sides, (&mut screen, &api, &mut answers)).await?;
     screen.say("no more deposits; blocks until the last one is final");
     settle(options, &sides, &mut screen, (&api, &mut answers)).await?;
     screen.close();
@@ -109,7 +141,36 @@ pub async fn run(options: &Options, contracts: &[serde_json::Value]) -> Result<R
         at_head: true,
         ..chain_checker::Options::default()
     };
-    chain_checker::check(&checking).await
+    let mut unspent = None;
+    for side in &sides {
+        if let Side::Bitcoin(bitcoin) = side {
+            unspent = Some(bitcoin.unspent(answers.ledger_of(bitcoin.name())).await?);
+        }
+    }
+    let report = chain_checker::check(&checking).await?;
+    Ok(Shown { report, unspent })
+}
+
+/// A block on each chain at each beat, and reorganizations in their turn.
+async fn live(
+    options: &Options,
+    sides: &mut [Side],
+    (screen, api, answers): (&mut Screen, &Api, &mut Answers),
+) -> Result<()> {
+    let mut chance = Chance::new(options.seed);
+    let count = u32::try_from(sides.len()).context("so many chains")?;
+    for beat in 1..=options.beats {
+        let started = Instant::now();
+        for (number, side) in sides.iter_mut().enumerate() {
+            let turn = number as u32 * REORG_EVERY / count;
+            let is_due = beat % REORG_EVERY == turn && beat > 4;
+            side.beat(&mut chance, is_due, screen).await?;
+        }
+        show(screen, sides, (api, answers)).await?;
+        // Paced: a block each beat, as chains make them.
+        tokio::time::sleep(BEAT.saturating_sub(started.elapsed())).await;
+    }
+    Ok(())
 }
 
 async fn show(
@@ -119,8 +180,8 @@ async fn show(
 ) -> Result<()> {
     answers.refresh(api).await?;
     for side in sides {
-        let head = side.anvil.height().await?;
-        answers.node(&side.name, head, side.reorgs);
+        let head = side.height().await?;
+        answers.node(side.name(), head, side.reorgs());
     }
     screen.draw(answers);
     Ok(())
@@ -134,15 +195,14 @@ async fn settle(
     (api, answers): (&Api, &mut Answers),
 ) -> Result<()> {
     for side in sides {
-        side.anvil.mine(options.settle).await?;
+        side.mine(options.settle).await?;
     }
     let deadline = Instant::now() + PATIENCE;
     loop {
         show(screen, sides, (api, answers)).await?;
         let mut level = true;
         for side in sides {
-            let head = side.anvil.head().await?;
-            level &= answers.is_level(&side.name, &head["hash"]);
+            level &= answers.is_level(side.name(), &side.head_hash().await?);
         }
         if level && answers.is_reconciled() {
             return Ok(());
@@ -169,48 +229,46 @@ fn addresses(path: &Path) -> Result<Vec<String>> {
 }
 
 impl Side {
-    async fn at(url: &str, contracts: &serde_json::Value, wallets: &[String]) -> Result<Self> {
-        let anvil = Anvil::attach(url).await?;
-        let id = anvil.rpc().call("eth_chainId", json!([])).await?;
-        let id = crate::anvil::number(&id)?;
-        let address = |name: &str| {
-            contracts[name]
-                .as_str()
-                .map(str::to_owned)
-                .context("an address")
-        };
-        Ok(Self {
-            name: format!("eip155:{id}"),
-            payer: Payer::at(&address("token")?, &address("sender")?, wallets)?,
-            anvil,
-            driver: Driver::default(),
-            reorgs: 0,
-        })
+    fn name(&self) -> &str {
+        match self {
+            Self::Evm(side) => side.name(),
+            Self::Bitcoin(side) => side.name(),
+        }
+    }
+
+    fn reorgs(&self) -> u32 {
+        match self {
+            Self::Evm(side) => side.reorgs(),
+            Self::Bitcoin(side) => side.reorgs(),
+        }
+    }
+
+    async fn height(&self) -> Result<u64> {
+        match self {
+            Self::Evm(side) => side.height().await,
+            Self::Bitcoin(side) => side.height().await,
+        }
+    }
+
+    /// As the server's API writes it.
+    async fn head_hash(&self) -> Result<String> {
+        match self {
+            Self::Evm(side) => side.head_hash().await,
+            Self::Bitcoin(side) => side.head_hash().await,
+        }
+    }
+
+    async fn mine(&self, blocks: u64) -> Result<()> {
+        match self {
+            Self::Evm(side) => side.mine(blocks).await,
+            Self::Bitcoin(side) => side.mine(blocks).await,
+        }
     }
 
     async fn beat(&mut self, chance: &mut Chance, reorg: bool, screen: &mut Screen) -> Result<()> {
-        self.driver.send_again(&self.anvil, chance).await?;
-        for account in 0..chance.between(1, 6) as usize {
-            let how = (&mut *chance, account + 1);
-            self.driver.send(&self.anvil, &self.payer, how).await?;
+        match self {
+            Self::Evm(side) => side.beat(chance, reorg, screen).await,
+            Self::Bitcoin(side) => side.beat(chance, reorg, screen).await,
         }
-        self.anvil.mine(1).await?;
-        if reorg {
-            let depth = chance.between(1, DEPTH + 1);
-            let before = self.driver.fates;
-            self.driver
-                .reorg(&self.anvil, &self.payer, (chance, depth), Vec::new())
-                .await?;
-            let after = self.driver.fates;
-            self.reorgs += 1;
-            screen.say(&format!(
-                "{}: the last {depth} blocks were exchanged; {} transactions dropped, {} elsewhere, {} replaced",
-                self.name,
-                after.dropped - before.dropped,
-                after.moved - before.moved,
-                after.replaced - before.replaced
-            ));
-        }
-        Ok(())
     }
 }

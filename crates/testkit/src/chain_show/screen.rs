@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
+use coffer_domain::chain::{ChainFamily, ChainId};
+
 use super::ask::{Answers, STATES};
 
 /// Without a terminal.
@@ -86,8 +88,9 @@ impl Screen {
                 .filter_map(|state| Some(format!("{} {state}", line.deposits.get(*state)?)))
                 .collect();
             println!(
-                "{} {chain}: at {} of {}, {}",
+                "{} {}: at {} of {}, {}",
                 self.clock(),
+                label(chain),
                 line.height,
                 line.head,
                 states.join(", ")
@@ -97,14 +100,14 @@ impl Screen {
 
     fn picture(&self, answers: &Answers) -> String {
         let mut text = format!(
-            "\n  Coffer watches {} chains for {} wallets{:>34}\n\n",
+            "\n  Coffer watches {} chains for {} wallets{:>36}\n\n",
             answers.networks.len(),
             self.wallets,
             self.clock()
         );
         let _ = writeln!(
             text,
-            "  \x1b[2m{:<14}{:>7}{:>9}{:>9}{:>6}{:>8}{:>9}  state\x1b[0m",
+            "  \x1b[2m{:<16}{:>7}{:>9}{:>9}{:>6}{:>8}{:>9}  state\x1b[0m",
             "chain", "head", "agreed", "ledger", "lag", "nodes", "reorgs"
         );
         for (chain, line) in &answers.networks {
@@ -112,17 +115,22 @@ impl Screen {
             let nodes = format!("{}/{}", line.healthy.0, line.healthy.1);
             let _ = writeln!(
                 text,
-                "  {chain:<14}{:>7}{:>9}{:>9}{behind:>6}{nodes:>8}{:>9}  {}",
-                line.head, line.agreed, line.height, line.reorgs, line.state
+                "  {:<16}{:>7}{:>9}{:>9}{behind:>6}{nodes:>8}{:>9}  {}",
+                label(chain),
+                line.head,
+                line.agreed,
+                line.height,
+                line.reorgs,
+                line.state
             );
         }
-        let _ = write!(text, "\n  \x1b[2m{:<14}", "deposits");
+        let _ = write!(text, "\n  \x1b[2m{:<16}", "deposits");
         for state in STATES {
             let _ = write!(text, "{state:>10}");
         }
         text.push_str("\x1b[0m\n");
         for (chain, line) in &answers.networks {
-            let _ = write!(text, "  {chain:<14}");
+            let _ = write!(text, "  {:<16}", label(chain));
             for state in STATES {
                 let _ = write!(
                     text,
@@ -149,7 +157,7 @@ fn balances(text: &mut String, answers: &Answers) {
         "balances", "available", "pending", "ledger", "chain"
     );
     for asset in &answers.assets {
-        let name = format!("{} {}", asset.chain, asset.symbol);
+        let name = format!("{} {}", label(&asset.chain), asset.symbol);
         let verdict = match asset.state.as_str() {
             "" => String::new(),
             _ if asset.ledger == asset.on_chain => {
@@ -168,6 +176,15 @@ fn balances(text: &mut String, answers: &Answers) {
     }
 }
 
+/// Short enough for a column: a Bitcoin network by its name, instead of half the hash of its first block.
+pub(super) fn label(chain: &str) -> String {
+    let family = chain.parse::<ChainId>().ok().and_then(|id| id.family());
+    match family {
+        Some(ChainFamily::Bitcoin(network)) => format!("bitcoin {}", network.name()),
+        _ => chain.to_owned(),
+    }
+}
+
 /// With six decimals at most: cut off, not rounded, and saying so.
 fn short(amount: &str) -> String {
     match amount.split_once('.') {
@@ -179,6 +196,13 @@ fn short(amount: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chains_have_names_that_fit() {
+        let regtest = label("bip122:0f9188f13cb7b2c71f2a335e3a4fc328");
+        assert_eq!(regtest, "bitcoin regtest");
+        assert_eq!(label("eip155:31337"), "eip155:31337");
+    }
 
     #[test]
     fn long_amounts_are_cut_and_say_so() {

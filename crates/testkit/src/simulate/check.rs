@@ -8,7 +8,7 @@ use coffer_domain::block::BlockRef;
 use coffer_domain::deposit::{Deposit, DepositState, Verdict};
 use coffer_domain::id::{AssetId, DepositId, WalletId};
 use coffer_domain::ledger::{AccountKind, Balance, EntryPhase, Side};
-use coffer_domain::movement::Movement;
+use coffer_domain::movement::{Movement, Part};
 use coffer_domain::network::Finality;
 use ruint::aliases::{U256, U512};
 
@@ -29,6 +29,7 @@ fn wide(units: U256) -> U512 {
     U512::from(units)
 }
 
+/// What does not hold ends the run with its reason.
 macro_rules! ensure {
     ($holds:expr, $($why:tt)+) => {
         if !$holds {
@@ -36,6 +37,8 @@ macro_rules! ensure {
         }
     };
 }
+
+pub(super) use ensure;
 
 impl Run {
     /// Whether some node that does not lie has another block than we at a height of ours.
@@ -98,7 +101,7 @@ impl Run {
         };
         for deposit in &commit.deposits {
             let old = head.is_some_and(|head| {
-                deposit.block.height.confirmations_at(head) >= self.settings.confirmations
+                deposit.block.height.confirmations_at(head) >= self.needed(deposit)
             });
             let becomes = |state| {
                 let before = self.store.deposits.get(&deposit.id);
@@ -169,6 +172,7 @@ impl Run {
             );
         }
         self.check_balanced()?;
+        self.check_outputs()?;
         if last {
             self.check_entries()?;
             self.check_end()?;
@@ -203,6 +207,12 @@ impl Run {
             deposit.block == block,
             "{id} is in {}, not in {block}",
             deposit.block
+        );
+        ensure!(
+            deposit.movement == movement.id,
+            "{id} is {}, not {}",
+            deposit.movement,
+            movement.id
         );
         ensure!(deposit.asset == movement.asset, "{id} is of another asset");
         ensure!(deposit.from == movement.from, "{id} is from somebody else");
@@ -248,6 +258,14 @@ impl Run {
         Ok(())
     }
 
+    /// Confirmations before its credit: nobody can spend a block's reward before a hundred.
+    fn needed(&self, deposit: &Deposit) -> u64 {
+        match deposit.movement.part {
+            Part::Coinbase(_) => self.settings.confirmations.max(100),
+            _ => self.settings.confirmations,
+        }
+    }
+
     /// Whether its state is what the rules, the people and its age make of it.
     fn is_decided(
         &self,
@@ -270,13 +288,13 @@ impl Run {
             (Verdict::Credit, _) if last => {
                 let height = deposit.block.height;
                 let tip = self.store.tip().map_or(height, |tip| tip.height);
-                credited == (height.confirmations_at(tip) >= self.settings.confirmations)
+                credited == (height.confirmations_at(tip) >= self.needed(deposit))
             }
             (Verdict::Credit, _) => credited || deposit.state == Detected,
         }
     }
 
-    fn balance(&self, asset: AssetId, wallet: WalletId, kind: AccountKind) -> Balance {
+    pub(super) fn balance(&self, asset: AssetId, wallet: WalletId, kind: AccountKind) -> Balance {
         let account = self.store.accounts.get(&(asset, Some(wallet), kind));
         account.map_or_else(Balance::default, |account| account.head.balance)
     }

@@ -1,5 +1,7 @@
 //! Defects that a run can be given on purpose, to prove that it would notice them.
 
+use super::world::Family;
+
 /// What is done wrong. Each is a mistake that a change of the platform could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
@@ -49,10 +51,28 @@ pub enum Defect {
     KeepAsset,
     /// An account's head is not read before it is posted to.
     ForgetHead,
+    /// A block is taken back, what it spent stays spent.
+    KeepSpends,
+    /// A block is taken back, the outputs that it made stay.
+    KeepOutputs,
+    /// What a block spends is not recorded.
+    IgnoreSpends,
+    /// What a block spends is recorded before what it makes: what is both stays unspent.
+    SpendsFirst,
+    /// A coinbase's output is credited like any other.
+    CoinbaseEarly,
+    /// A held reward is released before anybody could spend it.
+    ReleaseRewardEarly,
+    /// A deposit that comes again in another block is another deposit.
+    IdentityByBlock,
+    /// A deposit to the same address with the same amount as a retracted one is taken for it, whatever its id.
+    MalleatedIsTheSame,
+    /// A crash leaves the block behind without its outputs.
+    LoseOutputsOnCrash,
 }
 
 impl Defect {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 32] = [
         Self::SkipUndo,
         Self::CreditEarly,
         Self::DoubleInclude,
@@ -76,5 +96,32 @@ impl Defect {
         Self::ForgetDebtOnRelease,
         Self::KeepAsset,
         Self::ForgetHead,
+        Self::KeepSpends,
+        Self::KeepOutputs,
+        Self::IgnoreSpends,
+        Self::SpendsFirst,
+        Self::CoinbaseEarly,
+        Self::ReleaseRewardEarly,
+        Self::IdentityByBlock,
+        Self::MalleatedIsTheSame,
+        Self::LoseOutputsOnCrash,
     ];
+
+    /// The chains on which it can be made.
+    #[must_use]
+    pub fn families(self) -> &'static [Family] {
+        match self {
+            Self::CreditFace | Self::KeepAsset => &[Family::Evm],
+            Self::KeepSpends
+            | Self::KeepOutputs
+            | Self::IgnoreSpends
+            | Self::SpendsFirst
+            | Self::CoinbaseEarly
+            | Self::ReleaseRewardEarly
+            | Self::IdentityByBlock
+            | Self::MalleatedIsTheSame
+            | Self::LoseOutputsOnCrash => &[Family::Bitcoin],
+            _ => &Family::ALL,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use coffer_domain::block::{BlockHeight, BlockRef};
 use coffer_domain::deposit::{Deposit, DepositState, Verdict};
 use coffer_domain::id::DepositId;
 use coffer_domain::ledger::{AccountKey, AccountKind, Book, Phase};
-use coffer_domain::movement::{Movement, ObservedBlock};
+use coffer_domain::movement::{Movement, ObservedBlock, Part};
 use coffer_domain::network::{NetworkEvent, NetworkState};
 use coffer_domain::sync::{
     Age, Agreement, Attribution, Change, Place, Step, Walk, finalized, follows, include, mature,
@@ -155,6 +155,7 @@ impl Run {
             network: self.network.id,
             now_ms: self.now_ms,
         };
+        let outputs = self.outputs_after(&block, watched)?;
         let credit_all = self.has(Defect::IgnoreMinimum);
         let attribute = |movement: &Movement| {
             let wallet = owner(movement, watched)?;
@@ -187,6 +188,7 @@ impl Run {
             finalized: Some(finalized),
             deposits: change.deposits,
             posted: change.posted,
+            outputs,
             ..Commit::default()
         })
     }
@@ -197,7 +199,9 @@ impl Run {
             return HashMap::new();
         }
         let mut known = HashMap::new();
+        let height = block.block.height;
         for movement in &mut block.movements {
+            self.mistake_identity(movement, height);
             let id = self.deposit_id(movement);
             if let Some(deposit) = self.store.deposits.get(&id) {
                 known.insert(id, deposit.clone());
@@ -210,6 +214,24 @@ impl Run {
             }
         }
         known
+    }
+
+    /// What a platform would do that knows deposits by something else than transaction and output.
+    fn mistake_identity(&self, movement: &mut Movement, height: BlockHeight) {
+        let known = self.store.deposits.get(&self.deposit_id(movement));
+        if self.has(Defect::IdentityByBlock) && known.is_some() {
+            movement.id.transaction.0[24..].copy_from_slice(&height.0.to_be_bytes());
+        }
+        if self.has(Defect::MalleatedIsTheSame) && known.is_none() {
+            let same = self.store.deposits.values().find(|deposit| {
+                deposit.state == DepositState::Retracted
+                    && deposit.units == movement.gained_units
+                    && deposit.address == movement.to
+            });
+            if let Some(same) = same {
+                movement.id = same.movement;
+            }
+        }
     }
 
     fn open(&self) -> Vec<Deposit> {
@@ -250,11 +272,15 @@ impl Run {
 
     fn credit(
         &self,
-        deposits: Vec<Deposit>,
+        mut deposits: Vec<Deposit>,
         head: BlockHeight,
         finalized: Option<BlockHeight>,
         book: &mut Book,
     ) -> Result<Change, Halt> {
+        let mut rewards = HashMap::new();
+        if self.has(Defect::CoinbaseEarly) {
+            rewards = hide_rewards(&mut deposits);
+        }
         let early = u64::from(self.has(Defect::CreditEarly));
         let age = Age {
             head,
@@ -264,8 +290,14 @@ impl Run {
         let breaks = !self.has(Defect::IgnoreBreaker);
         let may_credit =
             |deposit: &Deposit| !(breaks && self.store.tripped.contains(&deposit.asset));
-        mature(deposits, age, &may_credit, self.now_ms, book)
-            .map_err(|error| Halt::Wrong(format!("mature: {error}")))
+        let mut change = mature(deposits, age, &may_credit, self.now_ms, book)
+            .map_err(|error| Halt::Wrong(format!("mature: {error}")))?;
+        for deposit in &mut change.deposits {
+            if let Some(part) = rewards.get(&deposit.id) {
+                deposit.movement.part = *part;
+            }
+        }
+        Ok(change)
     }
 
     fn undo_to(&mut self, ancestor: Option<BlockHeight>) -> Result<Followed, Halt> {
@@ -302,11 +334,15 @@ impl Run {
             }
             _ => {}
         }
+        let (outputs, removed_outputs) = self.outputs_before(block)?;
+        self.report.restored += outputs.len() as u64;
         self.commit(Commit {
             what: "undo",
             block: Some(BlockChange::Undo(block)),
             deposits: change.deposits,
             posted: change.posted,
+            outputs,
+            removed_outputs,
             ..Commit::default()
         })
     }
@@ -323,10 +359,22 @@ impl Run {
     }
 }
 
+/// Makes rewards look like any other output; answers what they were.
+fn hide_rewards(deposits: &mut [Deposit]) -> HashMap<DepositId, Part> {
+    let mut rewards = HashMap::new();
+    for deposit in deposits {
+        let part = deposit.movement.part;
+        if let Part::Coinbase(number) = part {
+            deposit.movement.part = Part::Output(number);
+            rewards.insert(deposit.id, part);
+        }
+    }
+    rewards
+}
+
 /// The number of the wallet that a movement came to, among those that are watched.
 pub(super) fn owner(movement: &Movement, watched: u64) -> Option<u64> {
-    let bytes = movement.to.bytes();
-    let number = u64::from_be_bytes(bytes[12..].try_into().expect("8 bytes"));
+    let number = world::number_of(&movement.to);
     (number < watched && world::is_listed(movement.asset)).then_some(number)
 }
 

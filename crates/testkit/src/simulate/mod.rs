@@ -10,12 +10,17 @@
 //! mistakes put in on purpose, each found within a few seeds.
 //! Deliberately not here: a node, a database, time, threads within a run. What only shows with real nodes and real
 //! engines is found by the other runners.
-//! Cost: some milliseconds per seed.
+//! Seeds take turns between two families of chains: accounts (EVM), and outputs (Bitcoin), where transactions
+//! exclude each other, are malleated, and spend what is ours past the ledger; there the record of outputs is judged
+//! beside the ledger.
+//! Cost: some milliseconds per seed of accounts, some tens per seed of outputs, whose chains are longer.
 
 mod check;
+mod check_outputs;
 mod defect;
 mod follow;
 mod nodes;
+mod outputs;
 mod people;
 mod random;
 mod store;
@@ -33,6 +38,8 @@ use coffer_domain::id::{ApiKeyId, NetworkId, OrganizationId};
 use coffer_domain::network::{Finality, Network, NetworkSettings, NetworkState, NodeUrl};
 
 pub use defect::Defect;
+pub use world::Family;
+
 use follow::Followed;
 use nodes::Nodes;
 use random::Random;
@@ -50,6 +57,11 @@ pub struct Report {
     pub deposits: u64,
     pub ledger_transactions: u64,
     pub deepest: u64,
+    /// Rows that undone blocks gave back to the record of outputs.
+    pub restored: u64,
+    /// Outputs of ours at the end, and how many of them are spent.
+    pub outputs: u64,
+    pub spent_outputs: u64,
     /// Over every commit: two runs that differ anywhere differ here.
     pub trace_hash: u64,
 }
@@ -109,22 +121,23 @@ struct Run {
     trace: Trace,
 }
 
-/// One run. `told`: its story is kept, and everything is judged after every commit instead of now and then.
-pub fn run(seed: u64, defect: Option<Defect>, told: bool) -> Result<Report, Box<Failure>> {
-    run_and_tell(seed, defect, told).0
+/// What a run is of, beside its seed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The seed chooses where nobody does.
+    pub family: Option<Family>,
+    pub defect: Option<Defect>,
+    /// Its story is kept, and everything is judged after every commit instead of now and then.
+    pub told: bool,
 }
 
-/// One run without a defect, and the end of its story if it is `told`; a failure has its own.
-pub fn tell(seed: u64, told: bool) -> (Result<Report, Box<Failure>>, Vec<String>) {
-    run_and_tell(seed, None, told)
+pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
+    tell(seed, options).0
 }
 
-fn run_and_tell(
-    seed: u64,
-    defect: Option<Defect>,
-    told: bool,
-) -> (Result<Report, Box<Failure>>, Vec<String>) {
-    let mut run = Run::new(seed, defect, told);
+/// One run, and the end of its story if it is `told`; a failure has its own.
+pub fn tell(seed: u64, options: Options) -> (Result<Report, Box<Failure>>, Vec<String>) {
+    let mut run = Run::new(seed, options);
     match run.live() {
         Ok(()) => {
             let story = run.trace.lines();
@@ -143,11 +156,15 @@ fn run_and_tell(
 }
 
 impl Run {
-    fn new(seed: u64, defect: Option<Defect>, told: bool) -> Self {
+    fn new(seed: u64, options: Options) -> Self {
+        let family = options.family.unwrap_or_else(|| Family::of(seed));
         let mut random = Random::new(seed);
-        let settings = Settings::draw(&mut random);
-        let mut world = World::new(&mut random);
-        let height = if settings.deepest > 20 {
+        let settings = Settings::draw(&mut random, family);
+        let mut world = World::new(&mut random, family);
+        let height = if family == Family::Bitcoin {
+            // Rewards of the first blocks become spendable while the run lasts.
+            random.between(60, 130)
+        } else if settings.deepest > 20 {
             random.between(60, 100)
         } else {
             random.between(3, 25)
@@ -156,14 +173,14 @@ impl Run {
         world.grow(height, &mut random);
         Self {
             nodes: Nodes::new(&mut random),
-            network: network(organization, &settings),
+            network: network(organization, &settings, family),
             random,
             settings,
             organization,
             world,
             store: Store::default(),
             watched: None,
-            defect,
+            defect: options.defect,
             views: Vec::new(),
             votes: Vec::new(),
             entries: 0,
@@ -171,7 +188,7 @@ impl Run {
             now_ms: 1_800_000_000_000,
             settled: false,
             report: Report::default(),
-            trace: Trace::new(told),
+            trace: Trace::new(options.told),
         }
     }
 
@@ -274,6 +291,10 @@ impl Run {
                     commit.posted.clear();
                 }
                 Some(Defect::LosePostingsOnCrash) => commit.posted.clear(),
+                Some(Defect::LoseOutputsOnCrash) => {
+                    commit.outputs.clear();
+                    commit.removed_outputs.clear();
+                }
                 _ => return Err(crash),
             }
         }
@@ -296,13 +317,16 @@ impl Run {
         self.report.deposits = self.store.deposits.len() as u64;
         self.report.ledger_transactions = self.store.transactions.len() as u64;
         self.report.deepest = self.settings.deepest;
+        let outputs = self.store.outputs.values();
+        self.report.outputs = outputs.len() as u64;
+        self.report.spent_outputs = outputs.filter(|output| output.spent.is_some()).count() as u64;
         self.report.trace_hash = self.trace.hash();
         self.report
     }
 }
 
 impl Settings {
-    fn draw(random: &mut Random) -> Self {
+    fn draw(random: &mut Random, family: Family) -> Self {
         let confirmations = random.between(1, 6);
         let deepest = if random.permille(120) {
             64
@@ -311,7 +335,8 @@ impl Settings {
         };
         let depths = [0, 3, 10, 70].map(|more| confirmations + more);
         let depth = u32::try_from(depths[random.index(4)]).expect("small");
-        let tag = random.permille(300);
+        // Bitcoin's nodes call no block final.
+        let tag = random.permille(300) && family == Family::Evm;
         Self {
             start: BlockHeight([0, 1, 2, 5][random.index(4)]),
             confirmations,
@@ -327,13 +352,17 @@ impl Settings {
     }
 }
 
-fn network(organization: OrganizationId, settings: &Settings) -> Network {
+fn network(organization: OrganizationId, settings: &Settings, family: Family) -> Network {
     let node = NodeUrl {
         rpc: "http://127.0.0.1:1".to_owned(),
         websocket: None,
     };
     let confirmations = u32::try_from(settings.confirmations).expect("small");
-    let chain = "eip155:31337".parse().expect("a chain id");
+    let chain = match family {
+        Family::Evm => "eip155:31337",
+        Family::Bitcoin => "bip122:0f9188f13cb7b2c71f2a335e3a4fc328",
+    };
+    let chain = chain.parse().expect("a chain id");
     Network {
         id: NetworkId::of(organization, &chain),
         organization,
@@ -366,7 +395,7 @@ pub struct Summary {
 
 /// Runs all seeds on so many threads, up to the first failure; that seed is run again with its story.
 #[must_use]
-pub fn run_all(seeds: std::ops::Range<u64>, defect: Option<Defect>, threads: usize) -> Summary {
+pub fn run_all(seeds: std::ops::Range<u64>, options: Options, threads: usize) -> Summary {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
     let summary = Mutex::new(Summary::default());
@@ -378,7 +407,7 @@ pub fn run_all(seeds: std::ops::Range<u64>, defect: Option<Defect>, threads: usi
                     if seed >= seeds.end || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let result = run(seed, defect, false);
+                    let result = run(seed, options);
                     if result.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -391,8 +420,12 @@ pub fn run_all(seeds: std::ops::Range<u64>, defect: Option<Defect>, threads: usi
         }
     });
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let again = Options {
+        told: true,
+        ..options
+    };
     if let Some(failure) = &mut summary.failure
-        && let Err(told) = run(failure.seed, defect, true)
+        && let Err(told) = run(failure.seed, again)
     {
         *failure = told;
     }
@@ -427,6 +460,9 @@ impl Report {
         self.deposits += other.deposits;
         self.ledger_transactions += other.ledger_transactions;
         self.deepest = self.deepest.max(other.deepest);
+        self.restored += other.restored;
+        self.outputs += other.outputs;
+        self.spent_outputs += other.spent_outputs;
         self.trace_hash ^= other.trace_hash;
     }
 }

@@ -16,7 +16,7 @@ enum Lie {
     FalseBranch,
     /// The right hash, and a block whose amounts are not those of the chain.
     ForgedBlock,
-    /// The right hash, and a block from which a movement is missing.
+    /// The right hash, and a block from which a movement or a spend is missing.
     HiddenMovement,
     HeadTooHigh,
     HeadTooLow,
@@ -185,7 +185,12 @@ impl Nodes {
                     first.gained_units = first.gained_units.saturating_add(U256::from(7));
                 }
             }
-            Conduct::Lying(Lie::HiddenMovement) => drop(block.movements.pop()),
+            Conduct::Lying(Lie::HiddenMovement) => {
+                let hides_spend = wanted.height.0.is_multiple_of(2);
+                if !hides_spend || block.spends.pop().is_none() {
+                    block.movements.pop();
+                }
+            }
             _ if block.block != wanted => return None,
             _ => {}
         }

@@ -6,6 +6,7 @@ use coffer_domain::block::{BlockHash, BlockHeight, BlockRef};
 use coffer_domain::deposit::Deposit;
 use coffer_domain::id::{AssetId, DepositId, LedgerTransactionId, WalletId};
 use coffer_domain::ledger::{AccountKey, AccountKind, Book, Entry, Head, Leg, Phase, Posted};
+use coffer_domain::output::{Output, OutputId};
 use ruint::aliases::U256;
 
 /// Which account, in an order of its own, so that a run is the same twice.
@@ -66,6 +67,10 @@ pub(super) struct Commit {
     pub(super) finalized: Option<Option<BlockHeight>>,
     pub(super) deposits: Vec<Deposit>,
     pub(super) posted: Vec<Posted>,
+    /// In the order in which the rows are written; one may be written twice.
+    pub(super) outputs: Vec<Output>,
+    /// Rows that go, behind those that are written.
+    pub(super) removed_outputs: Vec<OutputId>,
     pub(super) decision: Option<((DepositId, u32), Decision)>,
     pub(super) spent: Option<((AssetId, WalletId), Spent)>,
     pub(super) hold: Option<Hold>,
@@ -77,6 +82,7 @@ pub(super) struct Store {
     pub(super) blocks: BTreeMap<u64, StoredBlock>,
     pub(super) finalized: Option<BlockHeight>,
     pub(super) deposits: BTreeMap<DepositId, Deposit>,
+    pub(super) outputs: BTreeMap<OutputId, Output>,
     pub(super) accounts: BTreeMap<Name, Account>,
     pub(super) keys: HashMap<Name, AccountKey>,
     pub(super) transactions: Vec<LedgerTransactionId>,
@@ -147,6 +153,14 @@ impl Store {
             .posted
             .iter()
             .try_for_each(|posted| self.post(posted))?;
+        commit
+            .outputs
+            .iter()
+            .try_for_each(|output| self.put_output(output))?;
+        for id in &commit.removed_outputs {
+            let had = self.outputs.remove(id);
+            had.ok_or_else(|| format!("output {id} is removed and was not there"))?;
+        }
         if let Some((id, decision)) = commit.decision {
             self.decisions.insert(id, decision);
         }
@@ -169,6 +183,17 @@ impl Store {
             ));
         }
         Ok(())
+    }
+
+    /// The same for an output.
+    fn put_output(&mut self, output: &Output) -> Result<(), String> {
+        let before = self.outputs.insert(output.id, *output);
+        let had = before.map_or(0, |before| before.version);
+        if output.version == had + 1 {
+            return Ok(());
+        }
+        let (id, version) = (output.id, output.version);
+        Err(format!("output {id} has version {had}, not {version}"))
     }
 
     fn post(&mut self, posted: &Posted) -> Result<(), String> {

@@ -61,6 +61,13 @@ impl Trace {
                 self.take(first(&entry.balance.posted_debits.to_le_bytes::<32>()));
             }
         }
+        for output in &commit.outputs {
+            self.take(first(&output.id.transaction.0) ^ u64::from(output.id.number));
+            self.take(output.spent.map_or(0, |spent| first(&spent.by.0)));
+        }
+        for removed in &commit.removed_outputs {
+            self.take(first(&removed.transaction.0) ^ u64::from(removed.number));
+        }
         self.note(|| line(commit, store));
     }
 
@@ -87,6 +94,19 @@ fn line(commit: &Commit, store: &Store) -> String {
             "\n    {} {} {} units, inclusion {}",
             deposit.id, deposit.state, deposit.units, deposit.inclusion
         ));
+    }
+    for output in &commit.outputs {
+        let state = match output.spent {
+            Some(spent) => format!("spent by {}", spent.by),
+            None => "unspent".to_owned(),
+        };
+        line.push_str(&format!(
+            "\n    output {} {} units, {state}",
+            output.id, output.units
+        ));
+    }
+    for removed in &commit.removed_outputs {
+        line.push_str(&format!("\n    output {removed} removed"));
     }
     for posted in &commit.posted {
         let units = posted

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use bitcoin::bip32::{DerivationPath, Xpriv};
 use bitcoin::secp256k1::Secp256k1;
 use coffer_domain::asset::AssetState;
+use coffer_domain::deposit::Deposit;
 use coffer_domain::reconciliation::ReconciliationState::{Drift, Matched};
 use coffer_testkit::Engine;
 use coffer_testkit::bitcoind::COIN;
@@ -28,6 +29,18 @@ const SEED: &str = "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da
 /// Spends the customer's only output with the customer's key, past Coffer; answers the transaction.
 pub(super) async fn spend_outside(site: &Site, sats: u64) -> String {
     let deposit = site.deposits().await.remove(0);
+    let to = site.node.new_address().await.expect("an address");
+    let amount = format!("{}.{:08}", sats / COIN, sats % COIN);
+    let raw = signed_outside(site, &deposit, json!([{ to: amount }])).await;
+    site.node.send_raw(&raw).await.expect("sent")
+}
+
+/// A transaction that spends a deposit's output with the customer's key, past Coffer; nobody saw it yet.
+pub(super) async fn signed_outside(
+    site: &Site,
+    deposit: &Deposit,
+    outputs: serde_json::Value,
+) -> String {
     let index = deposit.wallet.index_in(site.installation.vault);
     let index = index.expect("a wallet of the vault");
     let seed = hex::decode(SEED).expect("hexadecimal");
@@ -41,17 +54,14 @@ pub(super) async fn spend_outside(site: &Site, sats: u64) -> String {
         "txid": hex::encode(deposit.movement.transaction.0),
         "vout": deposit.movement.part.output().expect("an output"),
     }]);
-    let to = site.node.new_address().await.expect("an address");
-    let amount = format!("{}.{:08}", sats / COIN, sats % COIN);
     let rpc = site.node.rpc();
-    let raw = rpc.call("createrawtransaction", json!([input, [{ to: amount }]]));
+    let raw = rpc.call("createrawtransaction", json!([input, outputs]));
     let raw = raw.await.expect("made");
     let keys = json!([raw, [key.to_priv().to_wif()]]);
     let signed = rpc.call("signrawtransactionwithkey", keys).await;
     let signed = signed.expect("signed");
     assert_eq!(signed["complete"], json!(true), "{signed}");
-    let raw = signed["hex"].as_str().expect("a text");
-    site.node.send_raw(raw).await.expect("sent")
+    signed["hex"].as_str().expect("a text").to_owned()
 }
 
 async fn ledger_record_and_node_agree_to_the_satoshi(engine: Engine) {

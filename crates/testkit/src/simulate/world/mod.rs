@@ -1,4 +1,10 @@
 //! The truth: a tree of blocks, one of whose branches is the chain at a time.
+//!
+//! Guarantees: a block's hash covers all that it holds; whatever a branch holds is possible on that branch alone.
+//! Deliberately not here: what anybody is told of it (`nodes`), and what the ledger must say of it (`check`).
+//! Cost: a walk to the first block for each new run of blocks.
+
+mod coins;
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,10 +12,35 @@ use coffer_domain::address::{AddressKind, AddressPayload};
 use coffer_domain::block::{BlockHash, BlockHeight, BlockRef, TransactionHash};
 use coffer_domain::id::{AssetId, WalletId};
 use coffer_domain::movement::{Movement, MovementId, ObservedBlock, Part};
+use coffer_domain::output::Spend;
 use ruint::aliases::U256;
 use sha2::{Digest, Sha256};
 
 use super::random::Random;
+pub(super) use coins::Transaction;
+
+/// What the blocks of a run are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Accounts: a transaction run in another block may do something else.
+    Evm,
+    /// Outputs: a transaction does the same wherever it is, and two that spend the same output exclude each other.
+    Bitcoin,
+}
+
+impl Family {
+    pub const ALL: [Self; 2] = [Self::Evm, Self::Bitcoin];
+
+    /// Where nobody chose: seeds take turns.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(2) {
+            Self::Evm
+        } else {
+            Self::Bitcoin
+        }
+    }
+}
 
 /// The assets of a run: a coin, a token with a minimum, a token without measure, and one that is on no list.
 pub(super) const ASSETS: u8 = 4;
@@ -47,8 +78,17 @@ pub(super) fn address(number: u64) -> AddressPayload {
 }
 
 /// Nobody's of ours.
+const STRANGER: u64 = u64::MAX;
+
 fn stranger() -> AddressPayload {
-    address(u64::MAX)
+    address(STRANGER)
+}
+
+/// Whose address it is: its last eight bytes, whatever its kind.
+pub(super) fn number_of(address: &AddressPayload) -> u64 {
+    let bytes = address.bytes();
+    let last = bytes.last_chunk().expect("an address has 20 bytes or more");
+    u64::from_be_bytes(*last)
 }
 
 pub(super) struct Block {
@@ -69,29 +109,54 @@ impl Block {
     }
 }
 
+/// What a block brings and takes.
+#[derive(Default)]
+struct Content {
+    movements: Vec<Movement>,
+    spends: Vec<Spend>,
+}
+
+impl Content {
+    fn of(movements: Vec<Movement>) -> Self {
+        Self {
+            movements,
+            spends: Vec::new(),
+        }
+    }
+}
+
 pub(super) struct World {
+    family: Family,
     pub(super) blocks: Vec<Block>,
     by_hash: HashMap<BlockHash, usize>,
     /// The chain's head.
     pub(super) tip: usize,
     /// Heads that were the chain's once.
     left: Vec<usize>,
+    /// What each transaction of an EVM chain brings.
     transactions: Vec<Vec<Movement>>,
+    /// Every transaction of Bitcoin that somebody made, in whichever branches it is.
+    coins: Vec<Transaction>,
     /// Wallets whose addresses are known to their customers.
     pub(super) issued: u64,
 }
 
 impl World {
-    pub(super) fn new(random: &mut Random) -> Self {
+    pub(super) fn new(random: &mut Random, family: Family) -> Self {
         let mut world = Self {
+            family,
             blocks: Vec::new(),
             by_hash: HashMap::new(),
             tip: 0,
             left: Vec::new(),
             transactions: Vec::new(),
+            coins: Vec::new(),
             issued: 0,
         };
-        world.add(None, Vec::new(), Vec::new(), random.next());
+        match family {
+            Family::Evm => world.add(None, Vec::new(), Content::default(), random.next()),
+            Family::Bitcoin => world.add_first_coins(random),
+        };
         world
     }
 
@@ -119,9 +184,10 @@ impl World {
         &mut self,
         parent: Option<usize>,
         transactions: Vec<usize>,
-        movements: Vec<Movement>,
+        content: Content,
         salt: u64,
     ) -> usize {
+        let Content { movements, spends } = content;
         let height = parent.map_or(0, |at| self.blocks[at].height() + 1);
         let mut observed = ObservedBlock {
             block: BlockRef {
@@ -132,9 +198,9 @@ impl World {
             unix_s: salt,
             transactions: u32::try_from(transactions.len()).expect("few"),
             logs: u32::try_from(movements.len()).expect("few"),
-            root: root(&movements),
+            root: root(&movements, &spends),
             movements,
-            spends: Vec::new(),
+            spends,
         };
         observed.block.hash = hash(&observed);
         self.by_hash.insert(observed.block.hash, self.blocks.len());
@@ -149,6 +215,9 @@ impl World {
 
     /// Puts blocks on `parent`, whose movements are new or were in blocks of other branches.
     fn branch(&mut self, parent: usize, count: u64, random: &mut Random) -> usize {
+        if self.family == Family::Bitcoin {
+            return self.branch_of_coins(parent, count, random);
+        }
         let mut used = self.used(parent);
         let mut tip = parent;
         for _ in 0..count {
@@ -158,7 +227,7 @@ impl World {
                 let whole = TransactionHash(random.bytes());
                 movements.push(self.movement(whole, Part::Reward(0), random));
             }
-            tip = self.add(Some(tip), transactions, movements, salt);
+            tip = self.add(Some(tip), transactions, Content::of(movements), salt);
         }
         tip
     }
@@ -295,20 +364,24 @@ impl World {
             .at(self.tip, self.head(self.tip) - back)
             .expect("an ancestor");
         for _ in 0..=back + random.below(3) {
-            let movements = if self.issued == 0 {
-                Vec::new()
-            } else {
-                vec![self.movement(TransactionHash(random.bytes()), Part::Log(0), random)]
+            let content = match self.family {
+                Family::Bitcoin => self.false_coins(tip, random),
+                Family::Evm if self.issued == 0 => Content::default(),
+                Family::Evm => {
+                    let hash = TransactionHash(random.bytes());
+                    Content::of(vec![self.movement(hash, Part::Log(0), random)])
+                }
             };
-            tip = self.add(Some(tip), Vec::new(), movements, random.next());
+            tip = self.add(Some(tip), Vec::new(), content, random.next());
             self.blocks[tip].is_false = true;
         }
         tip
     }
 }
 
-/// Stands for the receipts root: what a block holds cannot be changed without changing it.
-fn root(movements: &[Movement]) -> [u8; 32] {
+/// Stands for the receipts root, or the root of the transactions: what a block holds cannot be changed without
+/// changing it.
+fn root(movements: &[Movement], spends: &[Spend]) -> [u8; 32] {
     let mut digest = Sha256::new();
     for movement in movements {
         digest.update(movement.id.transaction.0);
@@ -317,6 +390,11 @@ fn root(movements: &[Movement]) -> [u8; 32] {
         digest.update(movement.to.bytes());
         digest.update(movement.face_units.to_be_bytes::<32>());
         digest.update(movement.gained_units.to_be_bytes::<32>());
+    }
+    for spend in spends {
+        digest.update(spend.output.transaction.0);
+        digest.update(spend.output.number.to_be_bytes());
+        digest.update(spend.by.0);
     }
     digest.finalize().into()
 }
@@ -332,5 +410,6 @@ fn hash(block: &ObservedBlock) -> BlockHash {
 
 /// What a client of a node does with a block before it believes it.
 pub(super) fn verifies(asked: &BlockRef, block: &ObservedBlock) -> bool {
-    block.block == *asked && root(&block.movements) == block.root && hash(block) == asked.hash
+    let root = root(&block.movements, &block.spends);
+    block.block == *asked && root == block.root && hash(block) == asked.hash
 }
