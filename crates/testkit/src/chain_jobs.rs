@@ -328,9 +328,9 @@ pub(super) async fn show(args: ShowArgs) -> Result<()> {
         settle: args.settle,
         seed: args.seed,
     };
-    let shown = chain_show::run(&options, &contracts).await?;
-    println!("\n{shown}");
-    if !shown.is_good() {
+    let report = chain_show::run(&options, &contracts).await?;
+    println!("\n{report}");
+    if !report.is_good() {
         bail!("the ledger is not the chain");
     }
     Ok(())

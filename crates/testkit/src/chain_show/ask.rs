@@ -142,12 +142,6 @@ impl Answers {
             .is_some_and(|line| line.hash == hash && !line.deposits.contains_key("detected"))
     }
 
-    /// What the ledger said of the chain's only asset when it was compared last; nothing when it was not.
-    pub(super) fn ledger_of(&self, chain: &str) -> String {
-        let asset = self.assets.iter().find(|asset| asset.chain == chain);
-        asset.map(|asset| asset.ledger.clone()).unwrap_or_default()
-    }
-
     /// Every asset was compared since the last block, and is as it should be.
     pub(super) fn is_reconciled(&self) -> bool {
         self.assets.iter().all(|asset| {

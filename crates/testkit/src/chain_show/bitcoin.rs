@@ -5,9 +5,7 @@
 //! scripts that nobody spends: a payment out of a reward that has just matured would be lost with the blocks above it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -30,40 +28,6 @@ pub(super) struct Bitcoin {
     wallet: Rpc,
     addresses: Vec<String>,
     reorgs: u32,
-}
-
-/// The node's own sum of what is unspent on our addresses, beside the ledger's.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unspent {
-    height: u64,
-    outputs: usize,
-    addresses: usize,
-    units: u128,
-    ledger: String,
-}
-
-impl Unspent {
-    pub(super) fn is_equal(&self) -> bool {
-        decimal(self.units, DECIMALS) == self.ledger
-    }
-}
-
-impl fmt::Display for Unspent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{NAME}: the node counts {} unspent outputs of {} addresses of ours at {}, {} BTC; the ledger says {}",
-            self.outputs,
-            self.addresses,
-            self.height,
-            decimal(self.units, DECIMALS),
-            self.ledger
-        )?;
-        if !self.is_equal() {
-            f.write_str("\nWRONG: the two differ")?;
-        }
-        Ok(())
-    }
 }
 
 impl Bitcoin {
@@ -215,29 +179,6 @@ impl Bitcoin {
         }
         Ok(replaced)
     }
-
-    /// What the node's own set of unspent outputs says of our addresses, beside what the ledger says.
-    pub(super) async fn unspent(&self, ledger: String) -> Result<Unspent> {
-        let wanted: Vec<String> = self
-            .addresses
-            .iter()
-            .map(|address| format!("addr({address})"))
-            .collect();
-        let params = json!(["start", wanted]);
-        let found = self.rpc.call("scantxoutset", params).await?;
-        let outputs = found["unspents"].as_array().context("no list of outputs")?;
-        let mut units = 0;
-        for output in outputs {
-            units += sats(&output["amount"])?;
-        }
-        Ok(Unspent {
-            height: found["height"].as_u64().context("no height")?,
-            outputs: outputs.len(),
-            addresses: self.addresses.len(),
-            units,
-            ledger,
-        })
-    }
 }
 
 /// The wallet replaces nothing whose change it has spent again.
@@ -264,40 +205,4 @@ fn login(file: &Path) -> Result<String> {
 fn text(value: &Value) -> Result<String> {
     let text = value.as_str().map(str::to_owned);
     text.with_context(|| format!("no text: {value}"))
-}
-
-/// Reads an amount as the node prints it, eight decimals, without a float in between.
-fn sats(amount: &Value) -> Result<u128> {
-    let number = bitcoin::Amount::from_str(&format!("{amount} BTC"));
-    let number = number.with_context(|| format!("no amount: {amount}"))?;
-    Ok(number.to_sat().into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_satoshi_of_difference_is_told() {
-        let of = |units, ledger: &str| Unspent {
-            height: 7,
-            outputs: 2,
-            addresses: 3,
-            units,
-            ledger: ledger.to_owned(),
-        };
-        assert!(of(150_000_000, "1.5").is_equal());
-        let differs = of(150_000_001, "1.5");
-        assert!(!differs.is_equal());
-        assert!(differs.to_string().contains("WRONG"), "{differs}");
-        assert!(!of(0, "").is_equal());
-    }
-
-    #[test]
-    fn amounts_of_the_node_are_read_exactly() {
-        let sats = |text: &str| sats(&serde_json::from_str(text).expect("a number"));
-        assert_eq!(sats("0.00001234").expect("an amount"), 1234);
-        assert_eq!(sats("1e-8").ok(), None);
-        assert_eq!(sats("21.0").expect("an amount"), 2_100_000_000);
-    }
 }

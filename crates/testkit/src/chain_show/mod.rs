@@ -4,7 +4,7 @@
 //! [`prepare`] puts a token on each EVM chain, before anybody watches. [`run`] then makes the chains live: a block
 //! each beat, deposits of all sorts in it, now and then a reorganization; and asks the server, over its
 //! public API alone, what it has made of that. At the end everything has its confirmations, the independent
-//! checker compares, and the Bitcoin node adds up its own set of unspent outputs.
+//! checker compares.
 //!
 //! Nodes and server are somebody else's: they are found at their URLs, and live on.
 
@@ -13,7 +13,6 @@ mod bitcoin;
 mod evm;
 mod screen;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -29,8 +28,8 @@ use ask::Answers;
 use evm::Evm;
 use screen::Screen;
 
+use self::bitcoin::Bitcoin;
 pub use self::bitcoin::reward_address;
-use self::bitcoin::{Bitcoin, Unspent};
 
 /// Between two blocks of a chain.
 const BEAT: Duration = Duration::from_millis(400);
@@ -64,30 +63,6 @@ pub struct BitcoinOptions {
     pub addresses: PathBuf,
 }
 
-/// What the end of the demo says.
-#[derive(Debug)]
-pub struct Shown {
-    pub report: Report,
-    unspent: Option<Unspent>,
-}
-
-impl Shown {
-    /// Whether each ledger is its chain.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.report.is_good() && self.unspent.as_ref().is_none_or(Unspent::is_equal)
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(unspent) = &self.unspent {
-            writeln!(f, "{unspent}")?;
-        }
-        write!(f, "{}", self.report)
-    }
-}
-
 /// One chain, and what is done to it.
 enum Side {
     Evm(Box<Evm>),
@@ -117,7 +92,7 @@ pub async fn prepare(node_url: &str) -> Result<serde_json::Value> {
 ///
 /// # Errors
 /// When node or server fail, or the server does not come to where the chains are.
-pub async fn run(options: &Options, contracts: &[serde_json::Value]) -> Result<Shown> {
+pub async fn run(options: &Options, contracts: &[serde_json::Value]) -> Result<Report> {
     let wallets = addresses(&options.addresses)?;
     let mut sides = Vec::new();
     for (url, contracts) in options.node_urls.iter().zip(contracts) {
@@ -135,20 +110,15 @@ pub async fn run(options: &Options, contracts: &[serde_json::Value]) -> Result<S
     screen.say("no more deposits; blocks until the last one is final");
     settle(options, &sides, &mut screen, (&api, &mut answers)).await?;
     screen.close();
+    let bitcoin = options.bitcoin.iter();
+    let bitcoin = bitcoin.map(|node| format!("{}#{}", node.node_url, node.login.display()));
     let checking = chain_checker::Options {
         database_url: options.database_url.clone(),
-        nodes: options.node_urls.clone(),
+        nodes: options.node_urls.iter().cloned().chain(bitcoin).collect(),
         at_head: true,
         ..chain_checker::Options::default()
     };
-    let mut unspent = None;
-    for side in &sides {
-        if let Side::Bitcoin(bitcoin) = side {
-            unspent = Some(bitcoin.unspent(answers.ledger_of(bitcoin.name())).await?);
-        }
-    }
-    let report = chain_checker::check(&checking).await?;
-    Ok(Shown { report, unspent })
+    chain_checker::check(&checking).await
 }
 
 /// A block on each chain at each beat, and reorganizations in their turn.
