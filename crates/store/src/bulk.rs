@@ -102,20 +102,22 @@ where
     R: ExactSizeIterator<Item = Vec<Param<'a>>>,
 {
     let mut statements: Vec<(Arc<String>, SqliteArguments)> = Vec::new();
-    for size in SQLITE_ROWS {
-        if size * columns.len() > SQLITE_MAX_PARAMS {
-            continue;
-        }
-        while rows.len() >= size {
-            let rows: Vec<Vec<Param<'a>>> = rows.by_ref().take(size).collect();
-            let (sql, params) = values_of(table, columns, &rows);
-            // Most have the text of the one before.
-            let sql = match statements.last() {
-                Some((last, _)) if **last == sql => Arc::clone(last),
-                _ => Arc::new(sql),
-            };
-            statements.push((sql, arguments(&params)));
-        }
+    let fits = |size: &&usize| **size * columns.len() <= SQLITE_MAX_PARAMS;
+    while rows.len() > 0 {
+        let size = SQLITE_ROWS
+            .iter()
+            .filter(fits)
+            .find(|size| rows.len() >= **size);
+        // The few that are left go in one: a wallet's addresses cost no statement each.
+        let size = size.copied().filter(|size| *size > 1).unwrap_or(rows.len());
+        let rows: Vec<Vec<Param<'a>>> = rows.by_ref().take(size).collect();
+        let (sql, params) = values_of(table, columns, &rows);
+        // Most have the text of the one before.
+        let sql = match statements.last() {
+            Some((last, _)) if **last == sql => Arc::clone(last),
+            _ => Arc::new(sql),
+        };
+        statements.push((sql, arguments(&params)));
     }
     statements
 }

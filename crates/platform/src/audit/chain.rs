@@ -281,10 +281,12 @@ impl Chains {
         organization: OrganizationId,
     ) -> Result<(), Error> {
         let _one = self.catching_up.lock().await;
+        // Before the snapshot begins: what this process commits from here on may be missing in it.
+        let known = self.head(organization).seq;
         let (seq, hash) = head(tx, organization).await?;
-        self.take_to(tx, seals, organization, u64::MAX).await?;
+        let seen = self.take_to(tx, seals, organization, u64::MAX).await?;
         self.with(organization, |chain| {
-            if chain.broken.is_none() && seq < chain.seq {
+            if chain.broken.is_none() && seq < known.max(seen) {
                 let reason = format!("the records after {seq} were removed");
                 announce(organization, chain, reason);
             }
@@ -293,21 +295,24 @@ impl Chains {
         self.check(organization)
     }
 
-    /// Takes the records up to `end`, until there are no more or one does not verify.
+    /// Takes the records up to `end`, until there are no more or one does not verify. Answers the number of the last that
+    /// it saw.
     async fn take_to(
         &self,
         tx: &mut Tx,
         seals: &SealKeys,
         organization: OrganizationId,
         end: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
+        let mut seen = 0;
         loop {
             let known = self.with(organization, |chain| {
                 (chain.broken.is_none() && chain.seq < end).then_some(chain.seq)
             });
-            let Some(known) = known else { return Ok(()) };
+            let Some(known) = known else { return Ok(seen) };
             let page = rows::page(tx, organization, known, PAGE).await?;
             let last = page.len() < PAGE as usize;
+            seen = page.last().map_or(seen, |row| row.seq);
             self.with(organization, |chain| {
                 // Some may have been taken by those who committed them meanwhile.
                 let mut wanted = page.iter().filter(|row| row.seq <= end);
@@ -320,7 +325,7 @@ impl Chains {
                 }
             });
             if last {
-                return Ok(());
+                return Ok(seen);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The checker checked: a good database, corrupted in each way that a part of the proof is there for.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -267,6 +268,9 @@ async fn run_on<S: Stage>(ground: &Ground) -> Result<Vec<Corrupted>> {
     Ok(outcomes)
 }
 
+/// Copies made by this process, so that each has a name of its own.
+static COPIES: AtomicUsize = AtomicUsize::new(0);
+
 /// Each on a copy of its own.
 async fn each(
     ground: &Ground,
@@ -276,7 +280,8 @@ async fn each(
     let folder = tempfile::tempdir()?;
     for (what, expected, sql) in corruptions {
         let mut options = checking.clone();
-        let name = format!("{}_corrupted_{}", std::process::id(), outcomes.len());
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}_corrupted_{number}", std::process::id());
         let url = copy(ground, (&options.database_url, &name), folder.path()).await?;
         corrupt(ground.engine, &url, sql)
             .await

@@ -288,7 +288,14 @@ impl Run {
             (Verdict::Credit, _) if last => {
                 let height = deposit.block.height;
                 let tip = self.store.tip().map_or(height, |tip| tip.height);
-                credited == (height.confirmations_at(tip) >= self.needed(deposit))
+                let highest = self.store.highest.unwrap_or(tip);
+                let is_old = |at| height.confirmations_at(at) >= self.needed(deposit);
+                // A credit stays when another chain takes over above it that ends lower.
+                if credited {
+                    is_old(highest)
+                } else {
+                    !is_old(tip)
+                }
             }
             (Verdict::Credit, _) => credited || deposit.state == Detected,
         }

@@ -80,6 +80,8 @@ pub(super) struct Commit {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     pub(super) blocks: BTreeMap<u64, StoredBlock>,
+    /// The highest tip that there ever was: a chain of more work may be of fewer blocks.
+    pub(super) highest: Option<BlockHeight>,
     pub(super) finalized: Option<BlockHeight>,
     pub(super) deposits: BTreeMap<DepositId, Deposit>,
     pub(super) outputs: BTreeMap<OutputId, Output>,
@@ -134,6 +136,7 @@ impl Store {
                 let before = self.blocks.insert(stored.block.height.0, stored);
                 let twice = format!("two blocks at height {}", stored.block.height);
                 before.map_or(Ok(()), |_| Err(twice))?;
+                self.highest = self.highest.max(Some(stored.block.height));
             }
             Some(BlockChange::Undo(block)) => {
                 let had = self.blocks.remove(&block.height.0);
