@@ -227,12 +227,13 @@ async fn open_rows(
     tx.fetch(sql, &params).await?.iter().map(found).collect()
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
+/// What a list is narrowed to: of deposits, and of unconfirmed ones, which have other states.
+#[derive(Debug, Clone)]
+pub struct Filter<S = DepositState> {
     pub network: Option<NetworkId>,
     pub asset: Option<AssetId>,
     pub wallet: Option<WalletId>,
-    pub state: Option<DepositState>,
+    pub state: Option<S>,
 }
 
 /// One page of an organization's deposits, the latest first, before the one named by `before`.
@@ -243,7 +244,19 @@ pub async fn page(
     before: Option<(i64, DepositId)>,
     limit: u32,
 ) -> Result<Vec<Found>, StoreError> {
-    let mut sql = format!("SELECT {COLUMNS} FROM deposits WHERE organization_id = $1 AND $2 > 0");
+    let columns = (COLUMNS, "deposits");
+    let rows = page_of(tx, columns, (organization, filter), (before, limit)).await?;
+    rows.iter().map(found).collect()
+}
+
+/// One page of a table that has a list's columns by these names.
+pub(crate) async fn page_of<S: std::fmt::Display>(
+    tx: &mut Tx,
+    (columns, table): (&str, &str),
+    (organization, filter): (OrganizationId, &Filter<S>),
+    (before, limit): (Option<(i64, DepositId)>, u32),
+) -> Result<Vec<Row>, StoreError> {
+    let mut sql = format!("SELECT {columns} FROM {table} WHERE organization_id = $1 AND $2 > 0");
     let mut params = vec![
         Param::Blob(organization.as_bytes()),
         Param::Int(i64::from(limit)),
@@ -261,8 +274,9 @@ pub async fn page(
     if let Some(wallet) = &filter.wallet {
         also("wallet_id", Param::Blob(wallet.as_bytes()));
     }
-    if let Some(state) = filter.state {
-        also("state", Param::Text(state.name()));
+    let state = filter.state.as_ref().map(S::to_string);
+    if let Some(state) = &state {
+        also("state", Param::Text(state));
     }
     if let Some((at, id)) = &before {
         params.push(Param::Int(*at));
@@ -273,7 +287,7 @@ pub async fn page(
         ));
     }
     sql.push_str(" ORDER BY detected_at DESC, id DESC LIMIT $2");
-    tx.fetch(sql, &params).await?.iter().map(found).collect()
+    tx.fetch(sql, &params).await
 }
 
 fn signed(height: BlockHeight) -> i64 {

@@ -9,7 +9,7 @@ use coffer_domain::output::OutputId;
 use coffer_domain::unconfirmed::{Standing, Unconfirmed, UnconfirmedState};
 
 use crate::units::{from_bytes, to_bytes};
-use crate::{Param, Row, Sealed, StoreError, Tx, bulk};
+use crate::{Param, Row, Sealed, StoreError, Tx, bulk, deposits};
 
 const COLUMNS: &str = "id, organization_id, network_id, asset_id, wallet_id, address_kind, address, transaction_hash, \
     part, units, inputs, state, replaced_by, block_height, block_hash, detected_at, changed_at, version, seal";
@@ -246,13 +246,7 @@ pub async fn sweep(
     Ok(removed)
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    pub network: Option<NetworkId>,
-    pub asset: Option<AssetId>,
-    pub wallet: Option<WalletId>,
-    pub state: Option<UnconfirmedState>,
-}
+pub type Filter = deposits::Filter<UnconfirmedState>;
 
 /// One page of an organization's, the latest first, before the one named by `before`.
 pub async fn page(
@@ -262,38 +256,9 @@ pub async fn page(
     before: Option<(i64, DepositId)>,
     limit: u32,
 ) -> Result<Vec<Found>, StoreError> {
-    let mut sql =
-        format!("SELECT {COLUMNS} FROM unconfirmed_deposits WHERE organization_id = $1 AND $2 > 0");
-    let mut params = vec![
-        Param::Blob(organization.as_bytes()),
-        Param::Int(i64::from(limit)),
-    ];
-    let mut also = |condition: &str, param| {
-        params.push(param);
-        sql.push_str(&format!(" AND {condition} = ${}", params.len()));
-    };
-    if let Some(network) = &filter.network {
-        also("network_id", Param::Blob(network.as_bytes()));
-    }
-    if let Some(asset) = &filter.asset {
-        also("asset_id", Param::Blob(asset.as_bytes()));
-    }
-    if let Some(wallet) = &filter.wallet {
-        also("wallet_id", Param::Blob(wallet.as_bytes()));
-    }
-    if let Some(state) = filter.state {
-        also("state", Param::Text(state.name()));
-    }
-    if let Some((at, id)) = &before {
-        params.push(Param::Int(*at));
-        params.push(Param::Blob(id.as_bytes()));
-        let (at, id) = (params.len() - 1, params.len());
-        sql.push_str(&format!(
-            " AND (detected_at < ${at} OR (detected_at = ${at} AND id < ${id}))"
-        ));
-    }
-    sql.push_str(" ORDER BY detected_at DESC, id DESC LIMIT $2");
-    tx.fetch(sql, &params).await?.iter().map(found).collect()
+    let columns = (COLUMNS, "unconfirmed_deposits");
+    let rows = deposits::page_of(tx, columns, (organization, filter), (before, limit)).await?;
+    rows.iter().map(found).collect()
 }
 
 /// The transaction that took an input, and the hash of the block that settled it.
