@@ -24,7 +24,6 @@ pub struct Options {
 
 /// User and password of a node that is not asked to write a cookie. They guard nothing but a test.
 const USER: &str = "tester";
-const PASSWORD: &str = "of-a-test";
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -65,6 +64,9 @@ impl Bitcoind {
     async fn try_start(options: &Options) -> Result<Self> {
         let folder = tempfile::tempdir().context("no scratch folder")?;
         let log = folder.path().join("bitcoind.log");
+        // Its own, so that a node that took the port first is not taken for ours.
+        let password = folder.path().file_name().unwrap_or_default();
+        let password = password.to_string_lossy().into_owned();
         let (free_rpc, p2p_port) = (free_port()?, free_port()?);
         let rpc_port = match options.rpc_port {
             0 => free_rpc,
@@ -76,7 +78,7 @@ impl Bitcoind {
         guard.args(arguments(folder.path(), (rpc_port, p2p_port)));
         if !options.cookie {
             guard.arg(format!("-rpcuser={USER}"));
-            guard.arg(format!("-rpcpassword={PASSWORD}"));
+            guard.arg(format!("-rpcpassword={password}"));
         }
         guard.args(&options.more);
         // A group of its own: Ctrl-C reaches the test alone, whose end the guard then sees.
@@ -98,7 +100,7 @@ impl Bitcoind {
             folder,
             rpc_port,
             p2p_port,
-            credentials: format!("{USER}:{PASSWORD}"),
+            credentials: format!("{USER}:{password}"),
             rpc: Rpc::new(""),
             wallet: Rpc::new(""),
             own: String::new(),
