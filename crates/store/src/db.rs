@@ -262,7 +262,7 @@ pub struct Tx {
     pub(crate) on: On,
     /// What it sees stays as it is, but for its own changes.
     is_snapshot: bool,
-    /// Organizations whose audit chain was followed in it.
+    /// Organizations whose audit chain was followed in it, while it is a snapshot.
     followed: Vec<OrganizationId>,
     /// Audit records that it appends.
     appended: Vec<AuditRow>,
@@ -295,11 +295,13 @@ impl Tx {
     /// moved the end that it sees since.
     #[must_use]
     pub fn has_followed(&self, organization: OrganizationId) -> bool {
-        self.is_snapshot && self.followed.contains(&organization)
+        self.followed.contains(&organization)
     }
 
     pub fn note_followed(&mut self, organization: OrganizationId) {
-        self.followed.push(organization);
+        if self.is_snapshot {
+            self.followed.push(organization);
+        }
     }
 
     pub(crate) fn note_appended(&mut self, record: AuditRow) {

@@ -236,6 +236,17 @@ pub struct Filter<S = DepositState> {
     pub state: Option<S>,
 }
 
+impl<S> Default for Filter<S> {
+    fn default() -> Self {
+        Self {
+            network: None,
+            asset: None,
+            wallet: None,
+            state: None,
+        }
+    }
+}
+
 /// One page of an organization's deposits, the latest first, before the one named by `before`.
 pub async fn page(
     tx: &mut Tx,

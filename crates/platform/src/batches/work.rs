@@ -236,7 +236,7 @@ impl Platform {
             return Ok(());
         }
         let state = match again {
-            // What ended the batch was what the last try lost to, or may be.
+            // The last try may have lost to what ended the batch; its lock settles that before anything is inserted again.
             true => self.lock_batch(tx, chunk.batch).await?.batch.state,
             false => prepared.batch.state,
         };

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use coffer_domain::asset::Asset;
 use coffer_domain::deposit::{Deposit, DepositState};
-use coffer_domain::id::{AssetId, DepositId, NetworkId, WalletId};
+use coffer_domain::id::{DepositId, WalletId};
 use coffer_store::Tx;
 use coffer_store::deposits as rows;
 
@@ -13,13 +13,7 @@ use crate::mempool::UnconfirmedView;
 use crate::seal::refused;
 use crate::{Caller, Error, Platform};
 
-#[derive(Debug, Clone, Default)]
-pub struct DepositFilter {
-    pub network: Option<NetworkId>,
-    pub asset: Option<AssetId>,
-    pub wallet: Option<WalletId>,
-    pub state: Option<DepositState>,
-}
+pub type DepositFilter = rows::Filter<DepositState>;
 
 /// Where the next page begins: the time and id of the last deposit of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,16 +77,10 @@ impl Platform {
         limit: u32,
     ) -> Result<DepositPage, Error> {
         self.guard(caller.organization)?;
-        let filter = rows::Filter {
-            network: filter.network,
-            asset: filter.asset,
-            wallet: filter.wallet,
-            state: filter.state,
-        };
         let before = after.map(|cursor| (cursor.detected_at_ms, cursor.id));
         let mut tx = self.0.db.read().await?;
         self.follow(&mut tx, caller.organization).await?;
-        let found = rows::page(&mut tx, caller.organization, &filter, before, limit).await?;
+        let found = rows::page(&mut tx, caller.organization, filter, before, limit).await?;
         let full = found.len() == limit as usize;
         let last = found.last().and_then(|found| match found {
             Ok(sealed) => Some(DepositCursor {

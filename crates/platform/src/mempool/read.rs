@@ -4,21 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use coffer_domain::asset::Asset;
-use coffer_domain::id::{AssetId, DepositId, NetworkId, WalletId};
-use coffer_domain::unconfirmed::{Unconfirmed, UnconfirmedState};
+use coffer_domain::id::DepositId;
+use coffer_domain::unconfirmed::Unconfirmed;
+pub use coffer_store::unconfirmed::Filter as UnconfirmedFilter;
 use coffer_store::{Tx, unconfirmed as rows};
 
 use crate::deposits::DepositCursor;
 use crate::seal::refused;
 use crate::{Caller, Error, Platform};
-
-#[derive(Debug, Clone, Default)]
-pub struct UnconfirmedFilter {
-    pub network: Option<NetworkId>,
-    pub asset: Option<AssetId>,
-    pub wallet: Option<WalletId>,
-    pub state: Option<UnconfirmedState>,
-}
 
 /// An unconfirmed deposit and what people want to see beside it.
 #[derive(Debug, Clone)]
@@ -47,16 +40,10 @@ impl Platform {
         limit: u32,
     ) -> Result<UnconfirmedPage, Error> {
         self.guard(caller.organization)?;
-        let filter = rows::Filter {
-            network: filter.network,
-            asset: filter.asset,
-            wallet: filter.wallet,
-            state: filter.state,
-        };
         let before = after.map(|cursor| (cursor.detected_at_ms, cursor.id));
         let mut tx = self.0.db.read().await?;
         self.follow(&mut tx, caller.organization).await?;
-        let found = rows::page(&mut tx, caller.organization, &filter, before, limit).await?;
+        let found = rows::page(&mut tx, caller.organization, filter, before, limit).await?;
         let full = found.len() == limit as usize;
         let last = found.last().and_then(|found| found.as_ref().ok());
         let last = last.map(|sealed| DepositCursor {
