@@ -1,5 +1,7 @@
 //! API keys: issued once, kept as a hash, checked in constant time, revoked for good.
 
+use std::sync::Arc;
+
 use coffer_domain::id::{ApiKeyId, OrganizationId};
 use coffer_store::api_keys::{self as rows, ApiKeyRow};
 use coffer_store::{Sealed, Tx};
@@ -76,12 +78,33 @@ pub(crate) fn issue(
     Ok((row, token))
 }
 
-fn parse_token(token: &str) -> Option<(ApiKeyId, Zeroizing<Vec<u8>>)> {
+fn parse_token(token: &str) -> Option<(ApiKeyId, Zeroizing<[u8; 32]>)> {
     let mut parts = token.splitn(3, '_');
-    let (prefix, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
-    let id: [u8; 16] = hex::decode(id).ok()?.try_into().ok()?;
-    let secret = Zeroizing::new(hex::decode(secret).ok()?);
-    (prefix == PREFIX && secret.len() == 32).then(|| (ApiKeyId::from_bytes(id), secret))
+    let (prefix, id_text, secret_text) = (parts.next()?, parts.next()?, parts.next()?);
+    let (mut id, mut secret) = ([0; 16], Zeroizing::new([0; 32]));
+    hex::decode_to_slice(id_text, &mut id).ok()?;
+    hex::decode_to_slice(secret_text, secret.as_mut_slice()).ok()?;
+    (prefix == PREFIX).then(|| (ApiKeyId::from_bytes(id), secret))
+}
+
+/// A token that may be a key, and the name under which it is remembered once it was verified.
+struct Presented {
+    id: ApiKeyId,
+    hash: [u8; 32],
+    name: [u8; 32],
+}
+
+impl Presented {
+    fn parse(token: &str) -> Option<Self> {
+        let (id, secret) = parse_token(token)?;
+        let hash: [u8; 32] = Sha256::digest(secret.as_slice()).into();
+        let name = Sha256::new()
+            .chain_update(id.as_bytes())
+            .chain_update(hash)
+            .finalize()
+            .into();
+        Some(Self { id, hash, name })
+    }
 }
 
 fn view(row: &ApiKeyRow) -> Result<ApiKey, Error> {
@@ -104,7 +127,8 @@ fn view(row: &ApiKeyRow) -> Result<ApiKey, Error> {
 impl Platform {
     /// The caller behind a token; `None` for every token that does not count, whatever the reason.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Error> {
-        Ok(self.authenticate_at(token).await?.map(|(caller, _)| caller))
+        let counts = self.authenticate_at(token).await?;
+        Ok(counts.map(|(caller, _)| Caller::clone(&caller)))
     }
 
     /// The same, and the state of the database in which the key counted. What was read since and is kept with this
@@ -112,34 +136,42 @@ impl Platform {
     pub async fn authenticate_at(
         &self,
         token: &str,
-    ) -> Result<Option<(Caller, Option<Mark>)>, Error> {
-        let Some((id, secret)) = parse_token(token) else {
+    ) -> Result<Option<(Arc<Caller>, Option<Mark>)>, Error> {
+        let Some(presented) = Presented::parse(token) else {
             return Ok(None);
         };
         // Before the key is read: what is kept with it is then as new as the mark says, or newer.
         let mark = self.mark().await;
-        let hash: [u8; 32] = Sha256::digest(secret.as_slice()).into();
-        let name = Sha256::new()
-            .chain_update(id.as_bytes())
-            .chain_update(hash)
-            .finalize()
-            .into();
-        let unchanged = &self.0.unchanged;
-        let known = mark.as_ref().and_then(|mark| unchanged.caller(mark, &name));
-        let known = match known {
-            Some(known) => known,
-            None => match self.known_key(mark.as_ref(), id, &hash).await? {
-                Some(known) => known,
-                None => return Ok(None),
-            },
-        };
-        if known.expires_at_ms.is_some_and(|end| self.now_ms() >= end) {
+        if let Some(mark) = &mark
+            && let Some(known) = self.0.unchanged.caller(mark, &presented.name)
+        {
+            return Ok(self
+                .counts(known)
+                .map(|caller| (caller, Some(mark.clone()))));
+        }
+        let Presented { id, hash, name } = presented;
+        let Some(known) = self.known_key(mark.as_ref(), id, &hash).await? else {
             return Ok(None);
-        }
+        };
         if let Some(mark) = &mark {
-            unchanged.keep_caller(mark, name, known.clone());
+            self.0.unchanged.keep_caller(mark, name, known.clone());
         }
-        Ok(Some((known.caller, mark)))
+        Ok(self.counts(known).map(|caller| (caller, mark)))
+    }
+
+    /// The same for a key that was verified before, as long as nothing was committed since; `None` leaves everything to
+    /// [`Self::authenticate_at`].
+    #[must_use]
+    pub fn authenticate_at_once(&self, token: &str) -> Option<(Arc<Caller>, Mark)> {
+        let presented = Presented::parse(token)?;
+        let mark = self.0.db.mark_at_once()?;
+        let known = self.0.unchanged.caller(&mark, &presented.name)?;
+        Some((self.counts(known)?, mark))
+    }
+
+    fn counts(&self, known: Known) -> Option<Arc<Caller>> {
+        let expired = known.expires_at_ms.is_some_and(|end| self.now_ms() >= end);
+        (!expired).then_some(known.caller)
     }
 
     /// The key, if it is the one and was not revoked.
@@ -166,11 +198,11 @@ impl Platform {
         }
         Ok(Some(Known {
             expires_at_ms: row.expires_at_ms,
-            caller: Caller {
+            caller: Arc::new(Caller {
                 organization: row.organization,
                 key: row.id,
                 scopes: view(&row)?.scopes,
-            },
+            }),
         }))
     }
 

@@ -9,7 +9,7 @@ use coffer_domain::id::VaultId;
 use coffer_domain::vault::VaultState;
 use coffer_store::pools::{self as rows, PoolEntry, Watermarks};
 use coffer_store::wallets::pack_payloads;
-use coffer_store::{Sealed, vaults};
+use coffer_store::{Sealed, Tx, vaults};
 
 use crate::audit::{Changes, Entry, append};
 use crate::events::{Outgoing, PoolEventV1};
@@ -42,7 +42,7 @@ impl Platform {
         self.vault(caller, vault).await?;
         let mut tx = self.0.db.read().await?;
         let marks = rows::watermarks(&mut tx, vault).await?.unwrap_or(DEFAULT);
-        let level = rows::level(&mut tx, vault).await?;
+        let level = rows::level_up_to(&mut tx, vault, MAX_HIGH).await?;
         Ok(Pool {
             vault,
             low: marks.low,
@@ -93,24 +93,14 @@ impl Platform {
     /// Fills every pool that is below its low mark; answers how many entries were added.
     pub(crate) async fn fill_pools(&self) -> Result<u32, Error> {
         let mut tx = self.0.db.read().await?;
-        let all = vaults::all(&mut tx).await?;
         let mut wanted = Vec::new();
-        for sealed in all {
-            let vault = sealed.value.vault;
-            if vault.state != VaultState::Open || self.guard(vault.organization).is_err() {
-                continue;
-            }
-            let Some(marks) = rows::watermarks(&mut tx, vault.id).await? else {
-                continue;
-            };
-            let level = rows::level(&mut tx, vault.id).await?;
-            metrics::gauge!("coffer_pool_level", "vault" => vault.id.to_string())
-                .set(f64::from(level));
+        for (vault, marks) in self.pools_in_use(&mut tx).await? {
+            let level = rows::level_up_to(&mut tx, vault, marks.low).await?;
             if level < marks.low {
                 let high = marks.high.min(MAX_HIGH);
                 // The watermarks are not sealed: whatever they say, a pool stays below its largest size.
                 if high > level {
-                    wanted.push((vault.id, high - level));
+                    wanted.push((vault, high - level));
                 }
             }
         }
@@ -121,6 +111,31 @@ impl Platform {
             added += count;
         }
         Ok(added)
+    }
+
+    /// Measures how full the pools are. It counts every entry, so it is not for each look.
+    pub(crate) async fn gauge_pools(&self) -> Result<(), Error> {
+        let mut tx = self.0.db.read().await?;
+        for (vault, _) in self.pools_in_use(&mut tx).await? {
+            let level = rows::level_up_to(&mut tx, vault, MAX_HIGH).await?;
+            metrics::gauge!("coffer_pool_level", "vault" => vault.to_string())
+                .set(f64::from(level));
+        }
+        Ok(())
+    }
+
+    async fn pools_in_use(&self, tx: &mut Tx) -> Result<Vec<(VaultId, Watermarks)>, Error> {
+        let mut pools = Vec::new();
+        for sealed in vaults::all(tx).await? {
+            let vault = sealed.value.vault;
+            if vault.state == VaultState::Open
+                && self.guard(vault.organization).is_ok()
+                && let Some(marks) = rows::watermarks(tx, vault.id).await?
+            {
+                pools.push((vault.id, marks));
+            }
+        }
+        Ok(pools)
     }
 
     /// Begins a pool with the default watermarks, if it was never used, and adds entries that are needed now.

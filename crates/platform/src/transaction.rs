@@ -25,9 +25,13 @@ pub(crate) async fn conclude<T>(
     let result = match result {
         Ok(value) => {
             let appended = tx.take_appended();
+            let begun_at = tx.begun_at().filter(|_| !tx.changes_versions()).cloned();
             let committed = tx.commit().await.map_err(Error::from);
             committed.map(|()| {
                 platform.0.chains.take_own(&appended, &platform.0.seals);
+                if let Some(begun_at) = begun_at {
+                    platform.keep_through_commit(&begun_at, &appended);
+                }
                 value
             })
         }

@@ -4,13 +4,17 @@
 //! Whatever is committed, by whichever process or by the database's owner by hand, changes the mark and empties
 //! this memory: a row that was edited is read again, and refused. Requests that wait at the same moment share a
 //! look that begins after the last of them came, so nobody is answered from before its request.
+//! A commit of this process's own that gave no object a new version changed nothing of what is kept here, and leaves
+//! it, where the engine tells that it was the only one.
 //! Cost: a small query for each look; what is kept is bounded, and a full memory keeps no more.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coffer_domain::id::{OrganizationId, VaultId};
+use coffer_domain::vault::Vault;
 use coffer_store::Mark;
+use coffer_store::audit::AuditRow;
 use coffer_store::vaults::VaultRow;
 use tokio::sync::oneshot;
 
@@ -18,11 +22,14 @@ use crate::{Caller, Error, Platform};
 
 const MAX_CALLERS: usize = 10_000;
 const MAX_VAULTS: usize = 1_000;
+/// Lists of vaults, and vaults in one.
+const MAX_LISTS: usize = 100;
+const MAX_LISTED: usize = 100;
 
 /// A caller whose key was verified, and when that key expires.
 #[derive(Clone)]
 pub(crate) struct Known {
-    pub(crate) caller: Caller,
+    pub(crate) caller: Arc<Caller>,
     pub(crate) expires_at_ms: Option<i64>,
 }
 
@@ -33,6 +40,8 @@ struct Kept {
     /// By the SHA-256 of their tokens.
     callers: HashMap<[u8; 32], Known>,
     vaults: HashMap<VaultId, VaultRow>,
+    /// All vaults of an organization, in their order.
+    lists: HashMap<OrganizationId, Vec<Vault>>,
     /// Organizations whose chains were followed to their ends.
     followed: HashSet<OrganizationId>,
 }
@@ -64,9 +73,12 @@ pub(crate) struct Unchanged {
 }
 
 impl Unchanged {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn with<T>(&self, mark: &Mark, work: impl FnOnce(&mut Kept) -> T) -> T {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        work(kept.at(mark))
+        work(self.kept().at(mark))
     }
 
     fn looks<T>(&self, work: impl FnOnce(&mut Looks) -> T) -> T {
@@ -125,6 +137,28 @@ impl Platform {
         }
     }
 
+    /// After a commit that began on `begun_at`, appended these records and changed no object's version: keys and vaults
+    /// are what they were if nobody else has committed since.
+    pub(crate) fn keep_through_commit(&self, begun_at: &Mark, appended: &[AuditRow]) {
+        let Some(now) = self.0.db.mark_at_once() else {
+            return;
+        };
+        if !now.is_next_after(begun_at) {
+            return;
+        }
+        let mut kept = self.0.unchanged.kept();
+        if kept.mark.as_ref() != Some(begun_at) {
+            return;
+        }
+        kept.mark = Some(now);
+        for record in appended {
+            // Not taken: records of others before it are still to be read.
+            if self.0.chains.head(record.organization).seq < record.seq {
+                kept.followed.remove(&record.organization);
+            }
+        }
+    }
+
     /// The organization's chain as it was at `mark`, or later.
     pub(crate) async fn follow_to(
         &self,
@@ -166,5 +200,29 @@ impl Platform {
             });
         }
         Ok(row)
+    }
+
+    /// All vaults of the caller's organization as they were at `mark` or later.
+    pub async fn vaults_at(
+        &self,
+        mark: Option<&Mark>,
+        caller: &Caller,
+    ) -> Result<Vec<Vault>, Error> {
+        let Some(mark) = mark else {
+            return self.vaults(caller).await;
+        };
+        let of = caller.organization;
+        let known = |kept: &mut Kept| kept.lists.get(&of).cloned();
+        if let Some(vaults) = self.0.unchanged.with(mark, known) {
+            self.guard(of)?;
+            return Ok(vaults);
+        }
+        let vaults = self.vaults(caller).await?;
+        self.0.unchanged.with(mark, |kept| {
+            if kept.lists.len() < MAX_LISTS && vaults.len() <= MAX_LISTED {
+                kept.lists.insert(of, vaults.clone());
+            }
+        });
+        Ok(vaults)
     }
 }

@@ -1,9 +1,10 @@
-//! The background: chunks of batches, pools, hooks, the audit anchor, leftovers.
+//! The background: chunks of batches, pools, hooks, the audit anchor, SQLite's log, leftovers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use coffer_store::chunks;
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Anchor;
@@ -15,6 +16,8 @@ use crate::{Error, Platform};
 const IDLE: Duration = Duration::from_millis(500);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
+const FOLD_EVERY: Duration = Duration::from_millis(100);
+const GAUGE_POOLS_EVERY: Duration = Duration::from_secs(15);
 const COLLECT_EVERY: Duration = Duration::from_secs(300);
 const HOOKS_EVERY: Duration = Duration::from_millis(500);
 /// An upload that has added nothing for this long is dead.
@@ -75,7 +78,13 @@ impl Platform {
     }
 
     async fn pool_loop(&self, stop: CancellationToken) {
+        let mut gauge = tokio::time::interval(GAUGE_POOLS_EVERY);
         while !stop.is_cancelled() {
+            if gauge.tick().now_or_never().is_some()
+                && let Err(error) = self.gauge_pools().await
+            {
+                tracing::warn!(%error, "the pools' levels could not be counted");
+            }
             let pause = match self.fill_pools().await {
                 Ok(0) => IDLE,
                 Ok(_) => continue,
@@ -118,6 +127,23 @@ impl Platform {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(COLLECT_EVERY) => {}
+            }
+        }
+    }
+
+    /// Keeps SQLite's log from growing long; every process does this.
+    pub async fn run_log_folding(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let pause = match self.0.db.fold_log().await {
+                Ok(()) => FOLD_EVERY,
+                Err(error) => {
+                    tracing::warn!(%error, "the database's log could not be folded into its file");
+                    AFTER_FAILURE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, Postgres, Sqlite};
+use rusqlite::types::Value;
+use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::db::{Engine, On, Tx};
-use crate::dialect::store_error;
+use crate::dialect::postgres_error;
 use crate::{Param, Row, StoreError};
 
 /// SQLite's default limit on bound values in one statement.
@@ -29,7 +29,7 @@ const COPY_BUFFER_BYTES: usize = 256 * 1024;
 pub struct Insertion(Ready);
 
 enum Ready {
-    Sqlite(Vec<(Arc<String>, SqliteArguments)>),
+    Sqlite(Vec<(Arc<str>, Vec<Value>)>),
     /// The statement, and its data in pieces.
     Postgres(String, Vec<Vec<u8>>),
 }
@@ -57,20 +57,17 @@ impl Insertion {
         match (&self.0, &mut tx.on) {
             (Ready::Sqlite(statements), On::Sqlite(tx)) => {
                 let mut inserted = 0;
-                for (sql, arguments) in statements {
-                    let sql = AssertSqlSafe(Arc::clone(sql));
-                    let query = sqlx::query_with::<Sqlite, _>(sql, arguments.clone());
-                    let done = query.execute(&mut **tx).await.map_err(store_error)?;
-                    inserted += done.rows_affected();
+                for (sql, values) in statements {
+                    inserted += tx.execute(sql, values)?;
                 }
                 Ok(inserted)
             }
             (Ready::Postgres(sql, pieces), On::Pg(tx)) => {
-                let mut sink = tx.copy_in_raw(sql).await.map_err(store_error)?;
+                let mut sink = tx.copy_in_raw(sql).await.map_err(postgres_error)?;
                 for piece in pieces {
-                    sink.send(piece.as_slice()).await.map_err(store_error)?;
+                    sink.send(piece.as_slice()).await.map_err(postgres_error)?;
                 }
-                sink.finish().await.map_err(store_error)
+                sink.finish().await.map_err(postgres_error)
             }
             _ => Err(StoreError::Other(
                 "rows made ready for one engine were given to the other".to_owned(),
@@ -93,15 +90,11 @@ where
     insertion.run(tx).await
 }
 
-fn statements<'a, R>(
-    table: &str,
-    columns: &[&str],
-    mut rows: R,
-) -> Vec<(Arc<String>, SqliteArguments)>
+fn statements<'a, R>(table: &str, columns: &[&str], mut rows: R) -> Vec<(Arc<str>, Vec<Value>)>
 where
     R: ExactSizeIterator<Item = Vec<Param<'a>>>,
 {
-    let mut statements: Vec<(Arc<String>, SqliteArguments)> = Vec::new();
+    let mut statements: Vec<(Arc<str>, Vec<Value>)> = Vec::new();
     let fits = |size: &&usize| **size * columns.len() <= SQLITE_MAX_PARAMS;
     while rows.len() > 0 {
         let size = SQLITE_ROWS
@@ -115,28 +108,20 @@ where
         // Most have the text of the one before.
         let sql = match statements.last() {
             Some((last, _)) if **last == sql => Arc::clone(last),
-            _ => Arc::new(sql),
+            _ => Arc::from(sql),
         };
-        statements.push((sql, arguments(&params)));
+        statements.push((sql, params.into_iter().map(owned).collect()));
     }
     statements
 }
 
-fn arguments(params: &[Param<'_>]) -> SqliteArguments {
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(params.len(), 0);
-    for param in params {
-        let added = match *param {
-            Param::Int(value) => arguments.add(value),
-            Param::OptInt(value) => arguments.add(value),
-            Param::Text(value) => arguments.add(value.to_owned()),
-            Param::OptText(value) => arguments.add(value.map(str::to_owned)),
-            Param::Blob(value) => arguments.add(value.to_vec()),
-            Param::OptBlob(value) => arguments.add(value.map(<[u8]>::to_vec)),
-        };
-        added.expect("numbers, texts and bytes can always be encoded");
+fn owned(param: Param<'_>) -> Value {
+    match param {
+        Param::Int(value) | Param::OptInt(Some(value)) => Value::Integer(value),
+        Param::Text(value) | Param::OptText(Some(value)) => Value::Text(value.to_owned()),
+        Param::Blob(value) | Param::OptBlob(Some(value)) => Value::Blob(value.to_vec()),
+        Param::OptInt(None) | Param::OptText(None) | Param::OptBlob(None) => Value::Null,
     }
-    arguments
 }
 
 /// One INSERT with its parameters. A column that has the same value in all rows is bound once: the cost of a
@@ -178,8 +163,6 @@ fn values_of<'a>(
     (sql, params)
 }
 
-/// Parameters without a number: SQLite finds a numbered one's name by going through all before it, and
-/// `sqlx` asks for each name, which made inserting quadratic in the statement's length.
 fn values_sql(table: &str, columns: &[&str], rows: usize) -> String {
     let row = format!("({})", vec!["?"; columns.len()].join(", "));
     let columns = columns.join(", ");
@@ -272,7 +255,7 @@ where
             On::Pg(pg) => with_arrays(&sql, &part)
                 .execute(&mut **pg)
                 .await
-                .map_err(store_error)?
+                .map_err(postgres_error)?
                 .rows_affected(),
         };
     }
@@ -296,7 +279,7 @@ pub async fn fetch_joined(
             }
             On::Pg(pg) => {
                 let rows = with_arrays(sql, &part).fetch_all(&mut **pg).await;
-                found.extend(rows.map_err(store_error)?.into_iter().map(Row::Pg));
+                found.extend(rows.map_err(postgres_error)?.into_iter().map(Row::Pg));
             }
         }
     }
@@ -323,7 +306,7 @@ pub async fn fetch_in(tx: &mut Tx, select: &str, keys: &[&[u8]]) -> Result<Vec<R
         On::Pg(pg) => {
             let sql = format!("{select} = ANY($1)");
             let query = sqlx::query::<Postgres>(AssertSqlSafe(sql)).bind(keys);
-            let rows = query.fetch_all(&mut **pg).await.map_err(store_error)?;
+            let rows = query.fetch_all(&mut **pg).await.map_err(postgres_error)?;
             found.extend(rows.into_iter().map(Row::Pg));
         }
     }

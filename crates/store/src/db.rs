@@ -6,14 +6,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use coffer_domain::id::OrganizationId;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgPool, Postgres};
 
 use crate::audit::AuditRow;
-use crate::dialect::{check_settings, missing_guards, store_error, weak_settings};
+use crate::dialect::{check_settings, missing_guards, postgres_error, weak_settings};
 use crate::mark::{Mark, Witness, postgres_mark};
 use crate::send_at_once::send_at_once;
+use crate::sqlite::{self, Access, Connections, FOLD_FROM};
 use crate::{Param, Row, StoreError, migrate};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,48 +31,47 @@ pub struct Db(Pools);
 enum Pools {
     /// One writer, because SQLite has one; readers see the last commit and never wait for it.
     Sqlite {
-        writer: SqlitePool,
-        readers: SqlitePool,
+        writer: Connections,
+        readers: Connections,
+        /// Folds the log.
+        folding: Connections,
         witness: Witness,
     },
     Postgres(PgPool),
 }
 
-/// SQLite pages kept in memory: by the writer 64 MiB, by each reader 8 MiB.
-const WRITER_CACHE_KIB: &str = "-65536";
-const READER_CACHE_KIB: &str = "-8192";
-/// Pages in the write-ahead log before SQLite folds them into the file: 256 MiB. A page that many commits
-/// change is written to the file once per fold.
-const WAL_PAGES: &str = "65536";
 const READERS: u32 = 4;
 const PG_CONNECTIONS: u32 = 12;
 /// A host that stopped in the middle of a transaction holds its row locks; below a chunk's lease, so that
 /// whoever takes the lease over finds them free.
 const PG_IDLE_IN_TRANSACTION_MS: &str = "20000";
+/// One that stopped in the middle of a COPY is not idle; its rows are waited for by whoever inserts the same.
+const PG_STATEMENT_MS: &str = "60000";
+/// Reports may take longer, and keep nobody from writing.
+const PG_BEGIN_READ: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
 
-macro_rules! bound {
-    ($database:ty, $sql:expr, $params:expr) => {{
-        let mut query = sqlx::query::<$database>(AssertSqlSafe($sql.into_owned()));
-        for param in $params {
-            query = match *param {
-                Param::Int(value) => query.bind(value),
-                Param::OptInt(value) => query.bind(value),
-                Param::Text(value) => query.bind(value.to_owned()),
-                Param::OptText(value) => query.bind(value.map(str::to_owned)),
-                Param::Blob(value) => query.bind(value.to_vec()),
-                Param::OptBlob(value) => query.bind(value.map(<[u8]>::to_vec)),
-            };
-        }
-        query
-    }};
+fn bound(sql: Cow<'static, str>, params: &[Param<'_>]) -> Query<'static, Postgres, PgArguments> {
+    let mut query = sqlx::query(AssertSqlSafe(sql.into_owned()));
+    for param in params {
+        query = match *param {
+            Param::Int(value) => query.bind(value),
+            Param::OptInt(value) => query.bind(value),
+            Param::Text(value) => query.bind(value.to_owned()),
+            Param::OptText(value) => query.bind(value.map(str::to_owned)),
+            Param::Blob(value) => query.bind(value.to_vec()),
+            Param::OptBlob(value) => query.bind(value.map(<[u8]>::to_vec)),
+        };
+    }
+    query
 }
 
 impl Db {
     /// Opens `sqlite:PATH` or `postgres://…`, refuses unsafe settings, and migrates to this program's schema.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = match url.strip_prefix("sqlite:") {
-            Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await?,
+            Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))),
             None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 Self::open_postgres(url).await?
             }
@@ -88,40 +88,13 @@ impl Db {
         Ok(db)
     }
 
-    async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10))
-            .statement_cache_capacity(200)
-            .pragma("wal_autocheckpoint", WAL_PAGES);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB))
-            .await
-            .map_err(store_error)?;
-        let witness = Witness::new(path, options.clone().pragma("query_only", "on"));
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A connection to a file does not go away; asking it costs as much as a small query.
-            .test_before_acquire(false)
-            .connect_with(
-                options
-                    .pragma("cache_size", READER_CACHE_KIB)
-                    .pragma("query_only", "on"),
-            )
-            .await
-            .map_err(store_error)?;
-        Ok(Self(Pools::Sqlite {
-            writer,
-            readers,
-            witness,
-        }))
+    fn open_sqlite(path: &Path) -> Self {
+        Self(Pools::Sqlite {
+            writer: Connections::new(path, Access::Write, 1),
+            readers: Connections::new(path, Access::Read, READERS),
+            folding: Connections::new(path, Access::Write, 1),
+            witness: Witness::new(path),
+        })
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
@@ -134,10 +107,13 @@ impl Db {
                 )
             })?
             .application_name("coffer")
-            .options([(
-                "idle_in_transaction_session_timeout",
-                PG_IDLE_IN_TRANSACTION_MS,
-            )]);
+            .options([
+                (
+                    "idle_in_transaction_session_timeout",
+                    PG_IDLE_IN_TRANSACTION_MS,
+                ),
+                ("statement_timeout", PG_STATEMENT_MS),
+            ]);
         let port = options.get_port();
         let pool = PgPoolOptions::new()
             .max_connections(PG_CONNECTIONS)
@@ -150,7 +126,7 @@ impl Db {
             })
             .connect_with(options)
             .await
-            .map_err(store_error)?;
+            .map_err(postgres_error)?;
         Ok(Self(Pools::Postgres(pool)))
     }
 
@@ -165,32 +141,30 @@ impl Db {
     /// Begins a transaction that may write. On SQLite it waits for the one writer.
     pub async fn write(&self) -> Result<Tx, StoreError> {
         match &self.0 {
-            Pools::Sqlite { writer, .. } => {
-                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
-                begun.map(|tx| Tx::new(On::Sqlite(tx), true))
+            Pools::Sqlite {
+                writer, witness, ..
+            } => {
+                let mut tx = Tx::new(On::Sqlite(writer.begin().await?), true);
+                tx.begun_at = witness.look_at_once();
+                Ok(tx)
             }
             Pools::Postgres(pool) => {
-                let begun = pool.begin().await;
-                begun.map(|tx| Tx::new(On::Pg(tx), false))
+                let begun = pool.begin().await.map_err(postgres_error)?;
+                Ok(Tx::new(On::Pg(begun), false))
             }
         }
-        .map_err(store_error)
     }
 
     /// Begins a transaction that reads one snapshot.
     pub async fn read(&self) -> Result<Tx, StoreError> {
         match &self.0 {
-            Pools::Sqlite { readers, .. } => {
-                let begun = readers.begin().await;
-                begun.map(|tx| Tx::new(On::Sqlite(tx), true))
-            }
+            Pools::Sqlite { readers, .. } => Ok(Tx::new(On::Sqlite(readers.begin().await?), true)),
             Pools::Postgres(pool) => {
-                let how = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                let begun = pool.begin_with(how).await;
-                begun.map(|tx| Tx::new(On::Pg(tx), true))
+                let begun = pool.begin_with(PG_BEGIN_READ).await;
+                let begun = begun.map_err(postgres_error)?;
+                Ok(Tx::new(On::Pg(begun), true))
             }
         }
-        .map_err(store_error)
     }
 
     /// Runs one SELECT outside of a transaction; it is a snapshot by itself.
@@ -201,23 +175,23 @@ impl Db {
     ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
         match &self.0 {
-            Pools::Sqlite { readers, .. } => bound!(Sqlite, sql, params)
-                .fetch_all(readers)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-            Pools::Postgres(pool) => bound!(Postgres, sql, params)
-                .fetch_all(pool)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Pg).collect()),
+            Pools::Sqlite { readers, .. } => readers.look(&sql, params).await,
+            Pools::Postgres(pool) => {
+                let rows = bound(sql, params).fetch_all(pool).await;
+                Ok(rows
+                    .map_err(postgres_error)?
+                    .into_iter()
+                    .map(Row::Pg)
+                    .collect())
+            }
         }
-        .map_err(store_error)
     }
 
     /// Where the database stands: equal marks mean that nothing was committed between the two looks, by
     /// whomever, so what was read at or after the first is still what would be read.
     pub async fn mark(&self) -> Result<Mark, StoreError> {
         match &self.0 {
-            Pools::Sqlite { witness, .. } => witness.look().await,
+            Pools::Sqlite { witness, .. } => witness.look(),
             Pools::Postgres(pool) => postgres_mark(pool).await,
         }
     }
@@ -228,6 +202,24 @@ impl Db {
         match &self.0 {
             Pools::Sqlite { witness, .. } => witness.look_at_once(),
             Pools::Postgres(_) => None,
+        }
+    }
+
+    /// Folds SQLite's write-ahead log into its file if the log has grown long, so that no commit has to, which would keep
+    /// all others waiting. To be called a few times a second; it costs nothing where there is nothing to do.
+    pub async fn fold_log(&self) -> Result<(), StoreError> {
+        let Pools::Sqlite {
+            folding, witness, ..
+        } = &self.0
+        else {
+            return Ok(());
+        };
+        if witness.pages_behind().is_none() {
+            witness.look()?;
+        }
+        match witness.pages_behind() {
+            Some(pages) if pages >= FOLD_FROM => folding.fold().await,
+            _ => Ok(()),
         }
     }
 
@@ -246,9 +238,11 @@ impl Db {
             Pools::Sqlite {
                 writer,
                 readers,
+                folding,
                 witness,
             } => {
-                witness.close().await;
+                witness.close();
+                folding.close().await;
                 readers.close().await;
                 writer.close().await;
             }
@@ -266,11 +260,13 @@ pub struct Tx {
     followed: Vec<OrganizationId>,
     /// Audit records that it appends.
     appended: Vec<AuditRow>,
+    begun_at: Option<Mark>,
+    changes_versions: bool,
 }
 
 pub(crate) enum On {
-    Sqlite(Transaction<'static, Sqlite>),
-    Pg(Transaction<'static, Postgres>),
+    Sqlite(sqlite::Transaction),
+    Pg(sqlx::Transaction<'static, Postgres>),
 }
 
 impl Tx {
@@ -280,6 +276,8 @@ impl Tx {
             is_snapshot,
             followed: Vec::new(),
             appended: Vec::new(),
+            begun_at: None,
+            changes_versions: false,
         }
     }
 
@@ -313,6 +311,22 @@ impl Tx {
         std::mem::take(&mut self.appended)
     }
 
+    /// The state of the database on which it builds, where the engine tells: nobody else commits before it ends.
+    #[must_use]
+    pub fn begun_at(&self) -> Option<&Mark> {
+        self.begun_at.as_ref()
+    }
+
+    /// It gives a sealed object its next version.
+    pub fn note_changed_versions(&mut self) {
+        self.changes_versions = true;
+    }
+
+    #[must_use]
+    pub fn changes_versions(&self) -> bool {
+        self.changes_versions
+    }
+
     /// Runs one statement; answers how many rows it changed.
     pub async fn execute(
         &mut self,
@@ -321,16 +335,12 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let sql = sql.into();
         match &mut self.on {
-            On::Sqlite(tx) => bound!(Sqlite, sql, params)
-                .execute(&mut **tx)
-                .await
-                .map(|done| done.rows_affected()),
-            On::Pg(tx) => bound!(Postgres, sql, params)
-                .execute(&mut **tx)
-                .await
-                .map(|done| done.rows_affected()),
+            On::Sqlite(tx) => tx.execute(&sql, params),
+            On::Pg(tx) => {
+                let done = bound(sql, params).execute(&mut **tx).await;
+                Ok(done.map_err(postgres_error)?.rows_affected())
+            }
         }
-        .map_err(store_error)
     }
 
     /// Runs a compare-and-set: exactly one row must still be as it was read, else the race is lost.
@@ -353,16 +363,16 @@ impl Tx {
     ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
         match &mut self.on {
-            On::Sqlite(tx) => bound!(Sqlite, sql, params)
-                .fetch_all(&mut **tx)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-            On::Pg(tx) => bound!(Postgres, sql, params)
-                .fetch_all(&mut **tx)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Pg).collect()),
+            On::Sqlite(tx) => tx.fetch(&sql, params),
+            On::Pg(tx) => {
+                let rows = bound(sql, params).fetch_all(&mut **tx).await;
+                Ok(rows
+                    .map_err(postgres_error)?
+                    .into_iter()
+                    .map(Row::Pg)
+                    .collect())
+            }
         }
-        .map_err(store_error)
     }
 
     pub async fn fetch_optional(
@@ -394,28 +404,27 @@ impl Tx {
     /// Several statements without parameters, as a migration has them.
     pub(crate) async fn execute_script(&mut self, sql: &'static str) -> Result<(), StoreError> {
         match &mut self.on {
-            On::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
-            On::Pg(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
+            On::Sqlite(tx) => tx.execute_script(sql),
+            On::Pg(tx) => {
+                let done = sqlx::raw_sql(sql).execute(&mut **tx).await;
+                done.map(|_| ()).map_err(postgres_error)
+            }
         }
-        .map_err(store_error)
     }
 
-    /// Commits in a task of its own: a caller that goes away cannot cancel a COMMIT, which on
-    /// PostgreSQL with synchronous replication would leave the outcome unknown.
+    /// A caller that goes away cannot cancel a COMMIT, which on PostgreSQL with synchronous replication would leave the
+    /// outcome unknown: there it is in a task of its own, and on SQLite it is never half-way at an `await`.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let committing = tokio::spawn(async move {
-            match self.on {
-                On::Sqlite(tx) => tx.commit().await,
-                On::Pg(tx) => tx.commit().await,
-            }
-        });
-        match committing.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(match store_error(error) {
-                StoreError::Unavailable(text) => StoreError::CommitUnknown(text),
-                other => other,
-            }),
-            Err(stopped) => Err(StoreError::CommitUnknown(stopped.to_string())),
-        }
+        let committed = match self.on {
+            On::Sqlite(tx) => tx.commit(),
+            On::Pg(tx) => match tokio::spawn(async move { tx.commit().await }).await {
+                Ok(committed) => committed.map_err(postgres_error),
+                Err(stopped) => Err(StoreError::CommitUnknown(stopped.to_string())),
+            },
+        };
+        committed.map_err(|error| match error {
+            StoreError::Unavailable(text) => StoreError::CommitUnknown(text),
+            other => other,
+        })
     }
 }

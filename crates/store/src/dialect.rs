@@ -1,6 +1,7 @@
 //! All that SQLite and PostgreSQL do not share: locks, errors, settings.
 
-use sqlx::error::{DatabaseError, ErrorKind};
+use rusqlite::{ErrorCode, ffi};
+use sqlx::error::ErrorKind;
 
 use crate::db::{Engine, Tx};
 use crate::{Constraint, Param, StoreError, migrate};
@@ -37,9 +38,7 @@ impl Engine {
 }
 
 /// Tells the broken constraint by the name that each engine gives it.
-fn constraint(error: &dyn DatabaseError) -> Constraint {
-    let named = error.constraint().unwrap_or_default();
-    let message = error.message();
+fn constraint(named: &str, message: &str) -> Constraint {
     let is = |pg: &str, sqlite: &str| named == pg || message.contains(sqlite);
     if is("wallets_external_id", "wallets.external_id") {
         Constraint::ExternalId
@@ -69,29 +68,25 @@ fn constraint(error: &dyn DatabaseError) -> Constraint {
     }
 }
 
-/// SQLSTATE classes and SQLite result codes after which the same transaction may be run again.
+/// SQLSTATE codes after which the same transaction may be run again; 57014 is a statement that waited for too long.
 fn is_lost_race(code: &str) -> bool {
-    matches!(
-        code,
-        "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517"
-    )
+    matches!(code, "40001" | "40P01" | "55P03" | "57014")
 }
 
-/// Shut down, out of space or connections, or read-only: SQLSTATE 53xxx, 57Pxx, 08xxx, 25006; SQLite FULL, IOERR, READONLY.
+/// Shut down, out of space or connections, or read-only: SQLSTATE 53xxx, 57Pxx, 08xxx, 25006.
 fn is_unavailable(code: &str) -> bool {
-    ["53", "57P", "08"]
-        .iter()
-        .any(|class| code.len() == 5 && code.starts_with(class))
-        || matches!(code, "25006" | "13" | "10" | "8" | "778" | "1034" | "14")
+    let class = |class: &&str| code.len() == 5 && code.starts_with(*class);
+    ["53", "57P", "08"].iter().any(class) || code == "25006"
 }
 
-pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
+pub(crate) fn postgres_error(error: sqlx::Error) -> StoreError {
     let text = error.to_string();
     match &error {
         sqlx::Error::Database(database) => {
-            let code = database.code().unwrap_or_default().into_owned();
+            let code = database.code().unwrap_or_default();
             if database.kind() == ErrorKind::UniqueViolation {
-                StoreError::Conflict(constraint(database.as_ref()))
+                let named = database.constraint().unwrap_or_default();
+                StoreError::Conflict(constraint(named, database.message()))
             } else if is_lost_race(&code) {
                 StoreError::Retry(text)
             } else if is_unavailable(&code) {
@@ -104,7 +99,27 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::Tls(_) => StoreError::Unavailable(text),
-        sqlx::Error::WorkerCrashed => StoreError::Unavailable(text),
+        _ => StoreError::Other(text),
+    }
+}
+
+pub(crate) fn sqlite_error(error: rusqlite::Error) -> StoreError {
+    let text = error.to_string();
+    let rusqlite::Error::SqliteFailure(failure, message) = error else {
+        return StoreError::Other(text);
+    };
+    if matches!(
+        failure.extended_code,
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+    ) {
+        return StoreError::Conflict(constraint("", &message.unwrap_or_default()));
+    }
+    match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Retry(text),
+        ErrorCode::DiskFull
+        | ErrorCode::SystemIoFailure
+        | ErrorCode::ReadOnly
+        | ErrorCode::CannotOpen => StoreError::Unavailable(text),
         _ => StoreError::Other(text),
     }
 }
@@ -203,14 +218,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_told_apart() {
+    fn codes_of_postgresql_are_told_apart() {
         for (code, race, down) in [
             ("40001", true, false),
             ("40P01", true, false),
-            ("5", true, false),
+            ("57014", true, false),
             ("53100", false, true),
             ("57P01", false, true),
-            ("13", false, true),
+            ("25006", false, true),
             ("23505", false, false),
         ] {
             assert_eq!(
@@ -219,5 +234,48 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    #[test]
+    fn codes_of_sqlite_are_told_apart() {
+        let error = |code: i32, message: &str| {
+            let failure = ffi::Error::new(code);
+            sqlite_error(rusqlite::Error::SqliteFailure(
+                failure,
+                Some(message.to_owned()),
+            ))
+        };
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            ffi::SQLITE_LOCKED,
+        ] {
+            assert!(matches!(error(code, ""), StoreError::Retry(_)), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_CANTOPEN,
+        ] {
+            assert!(
+                matches!(error(code, ""), StoreError::Unavailable(_)),
+                "{code}"
+            );
+        }
+        let twice = "UNIQUE constraint failed: wallets.external_id";
+        for code in [
+            ffi::SQLITE_CONSTRAINT_UNIQUE,
+            ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+        ] {
+            let known = error(code, twice);
+            assert!(
+                matches!(known, StoreError::Conflict(Constraint::ExternalId)),
+                "{code}"
+            );
+        }
+        let refused = error(ffi::SQLITE_CONSTRAINT_TRIGGER, "the ledger is append-only");
+        assert!(matches!(refused, StoreError::Other(_)));
     }
 }

@@ -39,6 +39,7 @@ mod row;
 mod send_at_once;
 pub mod sink_cursors;
 pub mod snapshots;
+mod sqlite;
 pub mod unconfirmed;
 pub mod units;
 pub mod vaults;

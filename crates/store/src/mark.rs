@@ -12,11 +12,12 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgPool, SqliteConnection};
+use rusqlite::Connection;
+use sqlx::PgPool;
 
 use crate::StoreError;
-use crate::dialect::store_error;
+use crate::dialect::{postgres_error, sqlite_error};
+use crate::sqlite::{self, Access};
 
 /// A state of the database. Two are compared for equality and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +30,37 @@ enum Of {
     Postgres(Arc<str>),
 }
 
+impl Mark {
+    /// Whether exactly one commit made this state of `earlier`; where the engine does not count them, never.
+    #[must_use]
+    pub fn is_next_after(&self, earlier: &Self) -> bool {
+        match (&self.0, &earlier.0) {
+            (Of::Sqlite(this), Of::Sqlite(earlier)) => {
+                commits(this) == commits(earlier).wrapping_add(1)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn commits(header: &LogHeader) -> u32 {
+    let [.., a, b, c, d] = header[..COMMITS_END] else {
+        unreachable!("a header is longer");
+    };
+    u32::from_ne_bytes([a, b, c, d])
+}
+
 /// SQLite's "WAL index information": a count of commits, the last frame of the log that counts, the log's salts, and sums over both.
 type LogHeader = [u8; HEADER];
 
 const HEADER: usize = 48;
+/// Where in it the count of commits ends.
+const COMMITS_END: usize = 12;
 /// Where in it stands whether it was ever written.
 const IS_INIT: usize = 12;
+/// The number of the last frame, and of the last that is in the database's file; both in this machine's order of bytes.
+const LAST_FRAME: u64 = 16;
+const FRAMES_FOLDED: u64 = 2 * HEADER as u64;
 /// A commit in progress shows as two copies that differ; it takes some nanoseconds.
 const ATTEMPTS: u32 = 100;
 
@@ -43,11 +69,11 @@ const ATTEMPTS: u32 = 100;
 pub(crate) struct Witness(Arc<Inner>);
 
 struct Inner {
-    options: SqliteConnectOptions,
+    database: PathBuf,
     shared: PathBuf,
     opened: Mutex<Option<&'static File>>,
     /// Holds the shared file in its place for as long as looks are taken: SQLite removes it with the last connection.
-    holder: tokio::sync::Mutex<Option<SqliteConnection>>,
+    holder: Mutex<Option<Connection>>,
 }
 
 /// A process has one set of locks for a file, whichever descriptor took them, and closing any descriptor gives
@@ -55,14 +81,14 @@ struct Inner {
 static NEVER_CLOSED: Mutex<Vec<(u64, u64, &'static File)>> = Mutex::new(Vec::new());
 
 impl Witness {
-    pub(crate) fn new(path: &Path, options: SqliteConnectOptions) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         let mut shared = path.as_os_str().to_owned();
         shared.push("-shm");
         Self(Arc::new(Inner {
-            options,
+            database: path.to_owned(),
             shared: shared.into(),
             opened: Mutex::default(),
-            holder: tokio::sync::Mutex::default(),
+            holder: Mutex::default(),
         }))
     }
 
@@ -78,17 +104,33 @@ impl Witness {
             .map(|header| Mark(Of::Sqlite(header)))
     }
 
-    pub(crate) async fn look(&self) -> Result<Mark, StoreError> {
-        let mut holder = self.0.holder.lock().await;
+    /// Pages of the log that are not in the database's file yet; `None` before the first [`Self::look`].
+    pub(crate) fn pages_behind(&self) -> Option<u32> {
+        let file = (*self.opened())?;
+        let number = |at: u64| {
+            let mut bytes = [0; 4];
+            file.read_exact_at(&mut bytes, at).ok()?;
+            Some(u32::from_ne_bytes(bytes))
+        };
+        // Read in this order, so that a log that begins anew in between makes it too few rather than too many.
+        let last = number(LAST_FRAME)?;
+        Some(last.saturating_sub(number(FRAMES_FOLDED)?))
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.0.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn look(&self) -> Result<Mark, StoreError> {
+        let mut holder = self.holder();
         let connection = match holder.as_mut() {
             Some(connection) => connection,
-            None => holder.insert(self.0.options.connect().await.map_err(store_error)?),
+            None => holder.insert(sqlite::open(&self.0.database, Access::Read)?),
         };
         // Whatever was left half done by one that died is put right by whoever reads.
-        sqlx::query("SELECT 1 FROM sqlite_schema")
-            .fetch_optional(connection)
-            .await
-            .map_err(store_error)?;
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .map_err(sqlite_error)?;
         if self.opened().is_none() {
             let file = open_shared(&self.0.shared);
             let file = file.map_err(|error| unavailable(&error))?;
@@ -98,12 +140,10 @@ impl Witness {
             .ok_or_else(|| unavailable(&"its log is being written"))
     }
 
-    pub(crate) async fn close(&self) {
+    pub(crate) fn close(&self) {
         *self.opened() = None;
-        if let Some(connection) = self.0.holder.lock().await.take() {
-            // Nothing was written on it that closing could lose.
-            let _ = connection.close().await;
-        }
+        // Nothing was written on it that closing could lose.
+        drop(self.holder().take());
     }
 }
 
@@ -140,68 +180,100 @@ pub(crate) async fn postgres_mark(pool: &PgPool) -> Result<Mark, StoreError> {
     )
     .fetch_one(pool)
     .await
-    .map_err(store_error)?;
+    .map_err(postgres_error)?;
     Ok(Mark(Of::Postgres(text.into())))
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqliteJournalMode;
-
     use super::*;
+    use crate::sqlite::Connections;
 
-    fn options(path: &Path) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
+    fn writer(path: &Path) -> Connection {
+        sqlite::open(path, Access::Write).expect("opened")
     }
 
-    async fn run(connection: &mut SqliteConnection, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(connection).await.expect(sql);
+    fn run(connection: &Connection, sql: &str) {
+        connection.execute_batch(sql).expect(sql);
     }
 
-    #[tokio::test]
-    async fn every_commit_changes_the_mark_and_nothing_else_does() {
+    #[test]
+    fn every_commit_changes_the_mark_and_nothing_else_does() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("some.db");
-        let mut other = options(&path).connect().await.expect("opened");
-        run(&mut other, "CREATE TABLE t (x BIGINT)").await;
-        let witness = Witness::new(&path, options(&path));
+        let other = writer(&path);
+        run(&other, "CREATE TABLE t (x BIGINT)");
+        let witness = Witness::new(&path);
         assert_eq!(witness.look_at_once(), None);
-        let mut before = witness.look().await.expect("a mark");
+        let mut before = witness.look().expect("a mark");
         for round in 0..500 {
             assert_eq!(witness.look_at_once().as_ref(), Some(&before), "{round}");
-            run(&mut other, "BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").await;
+            run(&other, "BEGIN IMMEDIATE; INSERT INTO t VALUES (1)");
             assert_eq!(witness.look_at_once().as_ref(), Some(&before), "{round}");
             if round % 5 == 0 {
-                run(&mut other, "ROLLBACK; SELECT count(*) FROM t").await;
+                run(&other, "ROLLBACK; SELECT count(*) FROM t");
                 continue;
             }
-            run(&mut other, "COMMIT").await;
+            run(&other, "COMMIT");
             let after = witness.look_at_once().expect("a mark");
             assert_ne!(after, before, "{round}");
+            assert!(after.is_next_after(&before), "{round}");
+            assert!(!before.is_next_after(&after) && !after.is_next_after(&after));
+            if round % 3 == 0 {
+                run(&other, "INSERT INTO t VALUES (2)");
+                let later = witness.look_at_once().expect("a mark");
+                assert!(later.is_next_after(&after), "{round}");
+                assert!(!later.is_next_after(&before), "{round}");
+                before = later;
+                continue;
+            }
             before = after;
             if round % 7 == 0 {
                 // The log is folded into the file and begins anew, with the next commit.
-                run(&mut other, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+                run(&other, "PRAGMA wal_checkpoint(TRUNCATE)");
                 before = witness.look_at_once().expect("a mark");
             }
         }
-        assert_eq!(witness.look().await.expect("a mark"), before);
+        assert_eq!(witness.look().expect("a mark"), before);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_folded_yet_is_counted_and_folded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("some.db");
+        let witness = Witness::new(&path);
+        let folding = Connections::new(&path, Access::Write, 1);
+        let other = writer(&path);
+        run(&other, "CREATE TABLE t (x BLOB)");
+        assert_eq!(witness.pages_behind(), None);
+        witness.look().expect("a mark");
+        let before = witness.pages_behind().expect("counted");
+        run(&other, "INSERT INTO t VALUES (zeroblob(100000))");
+        let after = witness.pages_behind().expect("counted");
+        assert!(
+            (before + 25..before + 50).contains(&after),
+            "{before} {after}"
+        );
+        // Somebody writes meanwhile.
+        run(&other, "BEGIN IMMEDIATE; INSERT INTO t VALUES (1)");
+        folding.fold().await.expect("folded");
+        assert_eq!(witness.pages_behind(), Some(0));
+        run(&other, "COMMIT");
+        let grown = witness.pages_behind().expect("counted");
+        assert!((1..10).contains(&grown), "it begins anew: {grown}");
     }
 
     /// Closing a descriptor of the shared file would let a second writer in beside the one at work.
-    #[tokio::test]
-    async fn looking_gives_up_no_lock_of_the_database() {
+    #[test]
+    fn looking_gives_up_no_lock_of_the_database() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("some.db");
-        let mut writer = options(&path).connect().await.expect("opened");
-        run(&mut writer, "CREATE TABLE t (x BIGINT); BEGIN IMMEDIATE").await;
+        let at_work = writer(&path);
+        run(&at_work, "CREATE TABLE t (x BIGINT); BEGIN IMMEDIATE");
         for _ in 0..3 {
-            let witness = Witness::new(&path, options(&path));
-            witness.look().await.expect("a mark");
-            witness.close().await;
+            let witness = Witness::new(&path);
+            witness.look().expect("a mark");
+            witness.close();
             assert_eq!(witness.look_at_once(), None);
         }
         let program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0); c.execute('BEGIN IMMEDIATE')";

@@ -51,6 +51,8 @@ fn fingerprint(sql: &str) -> i64 {
 
 pub(crate) async fn run(tx: &mut Tx) -> Result<(), StoreError> {
     if tx.engine() == Engine::Postgres {
+        // A migration takes as long as the tables are large, and others wait for it.
+        tx.execute("SET LOCAL statement_timeout = 0", &[]).await?;
         // Two programs that start at once migrate one after the other.
         tx.execute("SELECT pg_advisory_xact_lock(4848484801)", &[])
             .await?;

@@ -66,11 +66,12 @@ pub async fn begin(tx: &mut Tx, vault: VaultId, marks: Watermarks) -> Result<(),
     Ok(())
 }
 
-pub async fn level(tx: &mut Tx, vault: VaultId) -> Result<u32, StoreError> {
+/// Entries that wait to be taken, of which no more than `most` are counted.
+pub async fn level_up_to(tx: &mut Tx, vault: VaultId, most: u32) -> Result<u32, StoreError> {
     let row = tx
         .fetch_optional(
-            "SELECT count(*) FROM pool_entries WHERE vault_id = $1",
-            &[Param::Blob(vault.as_bytes())],
+            "SELECT count(*) FROM (SELECT 1 FROM pool_entries WHERE vault_id = $1 LIMIT $2) AS counted",
+            &[Param::Blob(vault.as_bytes()), Param::Int(i64::from(most))],
         )
         .await?;
     row.map_or(Ok(0), |row| row.u32(0))

@@ -1,7 +1,7 @@
 //! Parameters and rows in the three types that the schema uses on both engines: integer, text, bytes.
 
+use rusqlite::types::{FromSql, Value, ValueRef};
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
 
 use crate::StoreError;
 
@@ -18,20 +18,28 @@ pub enum Param<'a> {
 
 /// One row; columns are read by position, in the order of the SELECT.
 pub enum Row {
-    Sqlite(SqliteRow),
+    Sqlite(Vec<Value>),
     Pg(PgRow),
 }
 
 macro_rules! getter {
     ($name:ident, $type:ty) => {
         pub fn $name(&self, column: usize) -> Result<$type, StoreError> {
-            let value = match self {
-                Self::Sqlite(row) => sqlx::Row::try_get(row, column),
-                Self::Pg(row) => sqlx::Row::try_get(row, column),
-            };
-            value.map_err(|error| StoreError::Corrupt(format!("an unreadable column: {error}")))
+            match self {
+                Self::Sqlite(cells) => {
+                    let cell = cells.get(column).map_or(ValueRef::Null, ValueRef::from);
+                    FromSql::column_result(cell).map_err(|error| unreadable(&error))
+                }
+                Self::Pg(row) => {
+                    sqlx::Row::try_get(row, column).map_err(|error| unreadable(&error))
+                }
+            }
         }
     };
+}
+
+pub(crate) fn unreadable(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("an unreadable column: {error}"))
 }
 
 impl Row {

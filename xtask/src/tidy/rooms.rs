@@ -91,7 +91,9 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "coffer-signer",
-        &["tokio", "hyper", "reqwest", "sqlx", "tonic", "rustls"],
+        &[
+            "tokio", "hyper", "reqwest", "rusqlite", "sqlx", "tonic", "rustls",
+        ],
         "the signer has no network and no database",
     ),
 ];

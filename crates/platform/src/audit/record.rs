@@ -80,6 +80,9 @@ pub(crate) async fn append<T: Serialize>(
     seals: &SealKeys,
     mut entry: Entry<'_, T>,
 ) -> Result<(), StoreError> {
+    if !entry.changes.versions.is_empty() {
+        tx.note_changed_versions();
+    }
     let head = lock_head(tx, entry.organization).await?;
     let (seq, prev_hash) = head.map_or((1, ZERO_HASH), |head| (head.seq + 1, head.hash));
     let told = head.map_or(0, |head| head.events);

@@ -2,7 +2,6 @@
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
@@ -10,7 +9,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use super::guard::{Guard, guard};
+use super::guard::Guard;
 use coffer_platform::Scope;
 
 use super::{Api, Open};
@@ -58,13 +57,11 @@ impl Routes {
     pub(crate) fn into_router(self, api: &Api) -> Router {
         let mut router = Router::new();
         for (scope, (_, paths, methods)) in self.guarded {
-            let guard_state = Guard {
+            let guard = Guard {
                 api: api.clone(),
                 scope,
             };
-            let methods = methods
-                .with_state(api.clone())
-                .route_layer(from_fn_with_state(guard_state, guard));
+            let methods = methods.with_state(api.clone()).route_layer(guard);
             router = add(router, &paths, &methods);
         }
         for (_, paths, methods) in self.open {

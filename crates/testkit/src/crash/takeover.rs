@@ -19,7 +19,7 @@ pub(super) async fn run(programs: &Programs, site: &Site, input: &Input) -> Resu
     let other_site = site.second_host()?;
     // The second chunk stalls until long after the stop, which so finds a lease held and work in hand; the time
     // spent stopped counts.
-    let first = Server::start(programs, site, Some("chunk.verified:2:sleep=20000")).await?;
+    let mut first = Server::start(programs, site, Some("chunk.verified:2:sleep=20000")).await?;
     let api = Api::new(&first.url, &site.token)?;
     let batch = api
         .upload(input.csv.clone(), CHAINS, "the-one-upload")

@@ -143,8 +143,11 @@ impl Server {
         }
     }
 
-    pub fn signal(&self, signal: Signal) {
-        send(self.child.id(), signal);
+    /// One that has ended is left alone: its process id may be another's by now.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.ended().is_none() {
+            send(self.child.id(), signal);
+        }
     }
 
     /// SIGKILL, and waits for the end.

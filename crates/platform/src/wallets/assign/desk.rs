@@ -7,10 +7,12 @@
 //! under its idempotency key or its external id.
 
 use std::collections::{HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 
 use coffer_domain::id::VaultId;
 use coffer_store::idempotency::IdempotencyScope;
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use super::group::Served;
@@ -143,11 +145,10 @@ impl Platform {
             if group.is_empty() {
                 return;
             }
-            let platform = self.clone();
-            // A task of its own, so that a panic in one group does not leave the others waiting for ever.
-            let serving = tokio::spawn(async move { platform.serve_group(group).await });
-            if let Err(panicked) = serving.await {
-                tracing::error!(%panicked, "a group of calls for wallets ended early");
+            // A panic in one group must not leave the others waiting for ever.
+            let serving = AssertUnwindSafe(self.serve_group(group)).catch_unwind();
+            if serving.await.is_err() {
+                tracing::error!("a group of calls for wallets ended in a panic");
             }
         }
     }

@@ -33,8 +33,9 @@ pub(crate) async fn show_address(
     PathId(text): PathId<String>,
     client: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let address = coffer_chains::parse(&text).map_err(|error| page::invalid("address", error))?;
     let read = async {
+        let address =
+            coffer_chains::parse(&text).map_err(|error| page::invalid("address", error))?;
         let found = api
             .platform()
             .address_owner(&caller, caller.mark(), &address);

@@ -64,7 +64,7 @@ pub(crate) async fn batch_results(
 ) -> Result<Response, Problem> {
     let format = format(&query, &headers)?;
     let reader = api.platform().batch_results(&caller, id).await?;
-    let vaults = api.platform().vaults(&caller).await?;
+    let vaults = api.platform().vaults_at(caller.mark(), &caller).await?;
     let writer = Writer {
         format,
         kinds: reader.batch.kinds,

@@ -84,7 +84,7 @@ pub(super) async fn vaults_for(
     caller: &Caller,
     named: Option<&str>,
 ) -> Result<(Vault, Vec<Vault>), Problem> {
-    let vaults = api.platform().vaults(caller).await?;
+    let vaults = api.platform().vaults_at(caller.mark(), caller).await?;
     let own = match named {
         Some(text) => {
             let id = page::parsed("vault_id", text)?;

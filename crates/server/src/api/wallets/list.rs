@@ -74,7 +74,7 @@ pub(crate) async fn list_wallets(
         .await?;
     let vaults: HashMap<VaultId, Vault> = api
         .platform()
-        .vaults(&caller)
+        .vaults_at(caller.mark(), &caller)
         .await?
         .into_iter()
         .map(|vault| (vault.id, vault))

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 
+/// What a wallet's transaction writes to SQLite's log, counted in the log.
+const PAGES_A_WALLET: u32 = 16;
+
 /// Milliseconds of many calls.
 pub(super) struct Latencies(Vec<f64>);
 
@@ -106,6 +109,27 @@ pub(super) fn fsyncs(folder: &Path, count: u32) -> Result<Latencies> {
         file.write_all(&page)?;
         file.sync_data()?;
         times.push(started.elapsed());
+    }
+    std::fs::remove_file(place)?;
+    Ok(Latencies::of(times))
+}
+
+/// The pages that a wallet writes, made sure of at the wallets' rate by nothing else; each from the moment at which it
+/// was due, as a customer would wait for it.
+pub(super) fn fsyncs_at_rate(folder: &Path, rate: u32, count: u32) -> Result<Latencies> {
+    let place = folder.join("bench.fsync");
+    let mut file = File::create(&place)?;
+    let page = [7; 4096];
+    let mut times = Vec::new();
+    let started = Instant::now();
+    for number in 0..count {
+        let due = started + Duration::from_secs(1) * number / rate;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        for _ in 0..PAGES_A_WALLET {
+            file.write_all(&page)?;
+        }
+        file.sync_data()?;
+        times.push(due.elapsed());
     }
     std::fs::remove_file(place)?;
     Ok(Latencies::of(times))

@@ -16,7 +16,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use self::load::{Latencies, fast, fsyncs, steady};
+use self::load::{Latencies, fast, fsyncs, fsyncs_at_rate, steady};
 use super::{LOOK_EVERY, machine};
 use crate::Engine;
 use crate::loopback;
@@ -55,7 +55,10 @@ pub async fn api(options: &ApiOptions) -> Result<(Value, String)> {
     };
     let template = Template::make(&options.programs, engine, server_url).await?;
     let site = template.copy().await?;
-    let disk = fsyncs(site.folder(), FSYNCS)?;
+    let disk = Disk {
+        page: fsyncs(site.folder(), FSYNCS)?,
+        steady: fsyncs_at_rate(site.folder(), options.rate, options.rate * options.seconds)?,
+    };
     let server = Server::start_with(&options.programs, &site, &unlimited(&site)?).await?;
     let api = Arc::new(Api::new(&server.url, &site.token)?);
     let made = wallets(&api, options).await?;
@@ -64,6 +67,13 @@ pub async fn api(options: &ApiOptions) -> Result<(Value, String)> {
     server.stop().await?;
     template.discard(site).await;
     Ok(report(options, engine, &disk, &made, &read))
+}
+
+/// What the disk alone takes.
+struct Disk {
+    page: Latencies,
+    /// As much as the wallets of the steady part write, at their rate.
+    steady: Latencies,
 }
 
 /// What making wallets came to.
@@ -133,6 +143,8 @@ fn bulk_addresses(answers: &[Value]) -> Vec<String> {
 struct Read {
     /// Addresses that were not asked for before, one after the other.
     address: Latencies,
+    /// One address that was asked for before, one call after the other.
+    kept: Latencies,
     bare: Latencies,
     /// Calls a second of the middle round: the same address, the route that asks nothing, the bare server.
     again: f64,
@@ -147,12 +159,14 @@ async fn reads(api: &Arc<Api>, addresses: &[String]) -> Result<Read> {
     let last = addresses.last().context("wallets were made in bulk")?;
     let text = String::from_utf8(api.get_bytes(&path(last)).await?)?;
     let (bare_api, bare_server) = bare(text).await?;
-    let mut address = Vec::new();
-    let mut bare = Vec::new();
+    let (mut address, mut kept, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for asked in addresses.iter().take(READS as usize) {
         let started = Instant::now();
         api.get_bytes(&path(asked)).await?;
         address.push(started.elapsed());
+        let started = Instant::now();
+        api.get_bytes(&path(last)).await?;
+        kept.push(started.elapsed());
         let started = Instant::now();
         bare_api.get_bytes("/").await?;
         bare.push(started.elapsed());
@@ -179,6 +193,7 @@ async fn reads(api: &Arc<Api>, addresses: &[String]) -> Result<Read> {
     let (ratio, again, route, bare_rate) = rounds[ROUNDS / 2];
     Ok(Read {
         address: Latencies::of(address),
+        kept: Latencies::of(kept),
         bare: Latencies::of(bare),
         again,
         route,
@@ -190,25 +205,32 @@ async fn reads(api: &Arc<Api>, addresses: &[String]) -> Result<Read> {
 fn report(
     options: &ApiOptions,
     engine: Engine,
-    disk: &Latencies,
+    disk: &Disk,
     made: &Made,
     read: &Read,
 ) -> (Value, String) {
     let added_us = (read.address.mean() - read.bare.mean()) * 1e3;
+    let read_us = (read.address.mean() - read.kept.mean()) * 1e3;
     let text = format!(
-        "{}\n{engine:?}\n{}{}{}{}{}{}\
+        "{}\n{engine:?}\n{}{}{}{}{}{}{}{}\
          {:44} {:>8.0}/s at {AT_ONCE} at once, {:.0}/s at {MANY_AT_ONCE}\n\
          {:44} {:>8.0}/s, {BULK_SIZE} a call\n\
-         {:44} {added_us:>8.0} µs more than a server that does nothing (goal 100)\n\
+         {:44} {added_us:>8.0} µs more than a server that does nothing\n\
+         {:44} {read_us:>8.0} µs more than the same answer given again (goal 100)\n\
          {:44} {:>8.0}/s, {:.2} of a route that asks nothing (goal 0.80)\n\
          {:44} {:>8.0}/s\n{:44} {:>8.0}/s\n",
         machine(),
-        disk.text("a page made sure of on this disk"),
+        disk.page.text("a page made sure of on this disk"),
+        disk.steady.text(&format!(
+            "a wallet's pages alone, {} a second",
+            options.rate
+        )),
         made.steady
             .text(&format!("a wallet, {} a second (goal p99 2)", options.rate)),
         made.fast.0.text("a wallet, 16 at once"),
         made.many.0.text("a wallet, 64 at once"),
         read.address.text("an address looked up, never the same"),
+        read.kept.text("the same address again, one at a time"),
         read.bare.text("a server that does nothing"),
         "wallets by single calls",
         made.fast.1,
@@ -216,6 +238,7 @@ fn report(
         "wallets in bulk (goal 20,000)",
         made.bulk_rate,
         "an address costs",
+        "to read, verify and derive it",
         "the same address again",
         read.again,
         read.ratio,
@@ -228,16 +251,19 @@ fn report(
         "machine": machine(),
         "engine": format!("{engine:?}").to_lowercase(),
         "rate": options.rate,
-        "fsync": disk.json(),
+        "fsync": disk.page.json(),
+        "fsync_steady": disk.steady.json(),
         "wallet_steady": made.steady.json(),
-        "wallet_steady_p99_in_fsyncs": made.steady.at(990) / disk.at(990),
+        "wallet_steady_p99_of_disk": made.steady.at(990) / disk.steady.at(990),
         "wallet_fast": made.fast.0.json(),
         "wallets_per_second": made.fast.1,
         "wallets_per_second_64": made.many.1,
         "bulk_wallets_per_second": made.bulk_rate,
         "address": read.address.json(),
         "bare": read.bare.json(),
+        "address_kept": read.kept.json(),
         "address_added_us": added_us,
+        "address_read_us": read_us,
         "cached_per_second": read.again,
         "route_per_second": read.route,
         "bare_per_second": read.bare_rate,

@@ -5,6 +5,7 @@
 //! the platform that was running all the time and against one started after the tampering. How many cases
 //! ran is asserted, so that their number cannot fall unnoticed.
 
+mod kept;
 mod observe;
 mod others;
 mod owner;
