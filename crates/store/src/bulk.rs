@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use sqlx::{AssertSqlSafe, Postgres};
 
-use crate::db::{Engine, On, Tx};
+use crate::db::Engine;
 use crate::dialect::postgres_error;
+use crate::tx::{On, Tx};
 use crate::{Param, Row, StoreError};
 
 /// SQLite's default limit on bound values in one statement.

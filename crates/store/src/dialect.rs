@@ -3,7 +3,8 @@
 use rusqlite::{ErrorCode, ffi};
 use sqlx::error::ErrorKind;
 
-use crate::db::{Engine, Tx};
+use crate::db::Engine;
+use crate::tx::Tx;
 use crate::{Constraint, Param, StoreError, migrate};
 
 impl Engine {

@@ -40,6 +40,7 @@ mod send_at_once;
 pub mod sink_cursors;
 pub mod snapshots;
 mod sqlite;
+mod tx;
 pub mod unconfirmed;
 pub mod units;
 pub mod vaults;
@@ -50,10 +51,11 @@ pub mod webhook_progress;
 pub mod webhook_redeliveries;
 pub mod webhooks;
 
-pub use db::{Db, Engine, Tx};
+pub use db::{Db, Engine};
 pub use error::{Constraint, StoreError};
 pub use mark::Mark;
 pub use row::{Param, Row};
+pub use tx::Tx;
 
 /// A stored value with the MAC that `platform` put on it.
 #[derive(Debug, Clone, PartialEq, Eq)]

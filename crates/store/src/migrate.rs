@@ -1,6 +1,7 @@
 //! Migrations: forward only, the same numbers and names for both engines, each in the transaction of its record.
 
-use crate::db::{Engine, Tx};
+use crate::db::Engine;
+use crate::tx::Tx;
 use crate::{Param, StoreError};
 
 struct Migration {

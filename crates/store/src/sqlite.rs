@@ -465,6 +465,7 @@ mod tests {
             .execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)")
             .expect("locked");
         let release = async {
+            // Paced: long enough for the other to have been turned away.
             tokio::time::sleep(Duration::from_millis(100)).await;
             other.execute_batch("COMMIT").expect("committed");
         };

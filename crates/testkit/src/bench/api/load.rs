@@ -116,15 +116,14 @@ pub(super) fn fsyncs(folder: &Path, count: u32) -> Result<Latencies> {
 
 /// The pages that a wallet writes, made sure of at the wallets' rate by nothing else; each from the moment at which it
 /// was due, as a customer would wait for it.
-pub(super) fn fsyncs_at_rate(folder: &Path, rate: u32, count: u32) -> Result<Latencies> {
+pub(super) async fn fsyncs_at_rate(folder: &Path, rate: u32, count: u32) -> Result<Latencies> {
     let place = folder.join("bench.fsync");
     let mut file = File::create(&place)?;
     let page = [7; 4096];
     let mut times = Vec::new();
-    let started = Instant::now();
-    for number in 0..count {
-        let due = started + Duration::from_secs(1) * number / rate;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    let mut clock = tokio::time::interval(Duration::from_secs(1) / rate);
+    for _ in 0..count {
+        let due = clock.tick().await;
         for _ in 0..PAGES_A_WALLET {
             file.write_all(&page)?;
         }

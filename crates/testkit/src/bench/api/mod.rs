@@ -57,7 +57,7 @@ pub async fn api(options: &ApiOptions) -> Result<(Value, String)> {
     let site = template.copy().await?;
     let disk = Disk {
         page: fsyncs(site.folder(), FSYNCS)?,
-        steady: fsyncs_at_rate(site.folder(), options.rate, options.rate * options.seconds)?,
+        steady: fsyncs_at_rate(site.folder(), options.rate, options.rate * options.seconds).await?,
     };
     let server = Server::start_with(&options.programs, &site, &unlimited(&site)?).await?;
     let api = Arc::new(Api::new(&server.url, &site.token)?);
