@@ -59,7 +59,7 @@ impl Insertion {
             (Ready::Sqlite(statements), On::Sqlite(tx)) => {
                 let mut inserted = 0;
                 for (sql, values) in statements {
-                    inserted += tx.execute(sql, values)?;
+                    inserted += tx.execute(sql, values).await?;
                 }
                 Ok(inserted)
             }

@@ -2,8 +2,8 @@
 //!
 //! Most statements take microseconds; handing one to another thread and waiting for it takes tens of them. So a
 //! statement runs where its caller's future is polled. One that took long when it ran last (a sum over a table, rows
-//! in bulk, a COMMIT on a slow disk) first lets the runtime's other tasks go on elsewhere. Whoever waits for a
-//! connection or for another process's write lock awaits.
+//! in bulk, a COMMIT on a slow disk) first lets the runtime's other tasks go on elsewhere, and a task that runs many
+//! short ones gives way now and then. Whoever waits for a connection or for another process's write lock awaits.
 //! Guarantees: a transaction that is dropped is rolled back before its connection serves anybody else; nothing is
 //! cancelled half-way, since a statement is over before its future can be dropped.
 
@@ -17,6 +17,7 @@ use rusqlite::types::{FromSql, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use crate::dialect::sqlite_error;
@@ -165,7 +166,9 @@ impl Connections {
         sql: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        self.seat().await?.fetch(sql, params)
+        let seat = self.seat().await?;
+        consume_budget().await;
+        seat.fetch(sql, params)
     }
 
     /// Folds the log into the database's file while others read and write.
@@ -253,9 +256,9 @@ impl Seat {
     }
 
     fn execute(&self, sql: &str, params: &[impl ToSql]) -> Result<u64, StoreError> {
-        let changed = |statement: &mut CachedStatement<'_>| statement.raw_execute();
         self.run(sql, params, |statement| {
-            Ok(changed(statement).map_err(sqlite_error)? as u64)
+            let changed = statement.raw_execute().map_err(sqlite_error)?;
+            Ok(changed as u64)
         })
     }
 
@@ -277,11 +280,21 @@ pub(crate) struct Transaction(Seat);
 
 impl Transaction {
     /// Runs one statement; answers how many rows it changed.
-    pub(crate) fn execute(&self, sql: &str, params: &[impl ToSql]) -> Result<u64, StoreError> {
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &str,
+        params: &[impl ToSql],
+    ) -> Result<u64, StoreError> {
+        consume_budget().await;
         self.0.execute(sql, params)
     }
 
-    pub(crate) fn fetch(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn fetch(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        consume_budget().await;
         self.0.fetch(sql, params)
     }
 
@@ -380,8 +393,9 @@ mod tests {
 
     async fn with_table(folder: &Path) -> (Connections, Connections) {
         let writer = connections(folder, Access::Write, 1);
-        let tx = writer.begin().await.expect("begun");
+        let mut tx = writer.begin().await.expect("begun");
         tx.execute("CREATE TABLE t (x BIGINT NOT NULL)", NOTHING)
+            .await
             .expect("created");
         tx.commit().expect("committed");
         (writer, connections(folder, Access::Read, 2))
@@ -423,12 +437,14 @@ mod tests {
     async fn what_is_dropped_is_rolled_back_before_the_next_begins() {
         let folder = tempfile::tempdir().expect("a folder");
         let (writer, readers) = with_table(folder.path()).await;
-        let tx = writer.begin().await.expect("begun");
+        let mut tx = writer.begin().await.expect("begun");
         tx.execute("INSERT INTO t VALUES (1)", NOTHING)
+            .await
             .expect("inserted");
         drop(tx);
-        let tx = writer.begin().await.expect("begun again");
+        let mut tx = writer.begin().await.expect("begun again");
         tx.execute("INSERT INTO t VALUES (2)", NOTHING)
+            .await
             .expect("inserted");
         assert_eq!(numbers(&readers).await, [0_i64; 0]);
         tx.commit().expect("committed");
@@ -439,19 +455,19 @@ mod tests {
     async fn a_reader_sees_one_state_and_no_reader_writes() {
         let folder = tempfile::tempdir().expect("a folder");
         let (writer, readers) = with_table(folder.path()).await;
-        let snapshot = readers.begin().await.expect("begun");
+        let mut snapshot = readers.begin().await.expect("begun");
         let count = "SELECT count(*) FROM t";
-        let before = snapshot.fetch(count, NOTHING).expect("read");
-        let tx = writer.begin().await.expect("begun");
+        let before = snapshot.fetch(count, NOTHING).await.expect("read");
+        let mut tx = writer.begin().await.expect("begun");
         let insert = "INSERT INTO t VALUES ($1), ($2)";
-        let inserted = tx.execute(insert, &[Param::Int(2), Param::Int(1)]);
+        let inserted = tx.execute(insert, &[Param::Int(2), Param::Int(1)]).await;
         assert_eq!(inserted.expect("inserted"), 2);
         tx.commit().expect("committed");
-        let after = snapshot.fetch(count, NOTHING).expect("read");
+        let after = snapshot.fetch(count, NOTHING).await.expect("read");
         assert_eq!(before[0].int(0).expect("a number"), 0);
         assert_eq!(after[0].int(0).expect("a number"), 0);
         assert_eq!(numbers(&readers).await, [1, 2]);
-        let refused = snapshot.execute("INSERT INTO t VALUES (1)", NOTHING);
+        let refused = snapshot.execute("INSERT INTO t VALUES (1)", NOTHING).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))));
     }
 
@@ -470,13 +486,41 @@ mod tests {
             other.execute_batch("COMMIT").expect("committed");
         };
         let write = async {
-            let tx = writer.begin().await.expect("begun");
+            let mut tx = writer.begin().await.expect("begun");
             tx.execute("INSERT INTO t VALUES (2)", NOTHING)
+                .await
                 .expect("inserted");
             tx.commit().expect("committed");
         };
         tokio::join!(write, release);
         assert_eq!(numbers(&readers).await, [1, 2]);
+    }
+
+    /// One thread, which nobody else would have until the last of a thousand.
+    #[tokio::test]
+    async fn many_short_statements_give_way_now_and_then() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_, readers) = with_table(folder.path()).await;
+        let ticks = Arc::new(AtomicU32::new(0));
+        let ticking = tokio::spawn({
+            let ticks = Arc::clone(&ticks);
+            async move {
+                loop {
+                    tokio::task::yield_now().await;
+                    ticks.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let mut tx = readers.begin().await.expect("begun");
+        for _ in 0..1_000 {
+            tx.fetch("SELECT 1", NOTHING).await.expect("read");
+        }
+        for _ in 0..1_000 {
+            readers.look("SELECT 1", NOTHING).await.expect("read");
+        }
+        ticking.abort();
+        let ticks = ticks.load(Ordering::Relaxed);
+        assert!((10..200).contains(&ticks), "{ticks}");
     }
 
     /// One thread, which a statement that takes long leaves to others from the second time on.
@@ -502,9 +546,9 @@ mod tests {
             for _ in 0..3 {
                 // Back to the one thread.
                 tokio::task::yield_now().await;
-                let tx = readers.begin().await.expect("begun");
+                let mut tx = readers.begin().await.expect("begun");
                 let before = ticks.load(Ordering::Relaxed);
-                tx.fetch(sql, NOTHING).expect("counted");
+                tx.fetch(sql, NOTHING).await.expect("counted");
                 meanwhile.push(ticks.load(Ordering::Relaxed) - before);
             }
             ticking.abort();
@@ -519,13 +563,14 @@ mod tests {
     async fn closing_waits_for_who_is_at_work_and_then_nobody_is_served() {
         let folder = tempfile::tempdir().expect("a folder");
         let (writer, readers) = with_table(folder.path()).await;
-        let tx = writer.begin().await.expect("begun");
+        let mut tx = writer.begin().await.expect("begun");
         let closing = tokio::spawn({
             let writer = writer.clone();
             async move { writer.close().await }
         });
         tokio::task::yield_now().await;
         tx.execute("INSERT INTO t VALUES (1)", NOTHING)
+            .await
             .expect("inserted");
         tx.commit().expect("committed");
         closing.await.expect("closed");

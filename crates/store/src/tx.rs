@@ -96,7 +96,7 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let sql = sql.into();
         match &mut self.on {
-            On::Sqlite(tx) => tx.execute(&sql, params),
+            On::Sqlite(tx) => tx.execute(&sql, params).await,
             On::Pg(tx) => {
                 let done = bound(sql, params).execute(&mut **tx).await;
                 Ok(done.map_err(postgres_error)?.rows_affected())
@@ -124,7 +124,7 @@ impl Tx {
     ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
         match &mut self.on {
-            On::Sqlite(tx) => tx.fetch(&sql, params),
+            On::Sqlite(tx) => tx.fetch(&sql, params).await,
             On::Pg(tx) => {
                 let rows = bound(sql, params).fetch_all(&mut **tx).await;
                 Ok(rows
