@@ -163,8 +163,8 @@ impl Platform {
     /// [`Self::authenticate_at`].
     #[must_use]
     pub fn authenticate_at_once(&self, token: &str) -> Option<(Arc<Caller>, Mark)> {
-        let presented = Presented::parse(token)?;
         let mark = self.0.db.mark_at_once()?;
+        let presented = Presented::parse(token)?;
         let known = self.0.unchanged.caller(&mark, &presented.name)?;
         Some((self.counts(known)?, mark))
     }

@@ -93,10 +93,7 @@ impl Platform {
                     AFTER_FAILURE
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
     }
 
@@ -107,10 +104,8 @@ impl Platform {
                 Ok(_) => continue,
                 Err(error) => tracing::warn!(%error, "hooks could not be asked"),
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(HOOKS_EVERY) => {}
-            }
+            stop.run_until_cancelled(tokio::time::sleep(HOOKS_EVERY))
+                .await;
         }
     }
 
@@ -141,10 +136,7 @@ impl Platform {
                     AFTER_FAILURE
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
     }
 

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::db::Engine;
 use crate::dialect::postgres_error;
-use crate::tx::{On, Tx};
+use crate::tx::{On, Tx, postgres_rows};
 use crate::{Param, Row, StoreError};
 
 /// SQLite's default limit on bound values in one statement.
@@ -280,7 +280,7 @@ pub async fn fetch_joined(
             }
             On::Pg(pg) => {
                 let rows = with_arrays(sql, &part).fetch_all(&mut **pg).await;
-                found.extend(rows.map_err(postgres_error)?.into_iter().map(Row::Pg));
+                found.extend(postgres_rows(rows)?);
             }
         }
     }
@@ -307,8 +307,7 @@ pub async fn fetch_in(tx: &mut Tx, select: &str, keys: &[&[u8]]) -> Result<Vec<R
         On::Pg(pg) => {
             let sql = format!("{select} = ANY($1)");
             let query = sqlx::query::<Postgres>(AssertSqlSafe(sql)).bind(keys);
-            let rows = query.fetch_all(&mut **pg).await.map_err(postgres_error)?;
-            found.extend(rows.into_iter().map(Row::Pg));
+            found.extend(postgres_rows(query.fetch_all(&mut **pg).await)?);
         }
     }
     Ok(found)

@@ -12,7 +12,7 @@ use crate::dialect::{check_settings, missing_guards, postgres_error, weak_settin
 use crate::mark::{Mark, Witness, postgres_mark};
 use crate::send_at_once::send_at_once;
 use crate::sqlite::{Access, Connections, FOLD_FROM};
-use crate::tx::{On, Tx, bound};
+use crate::tx::{On, Tx, bound, postgres_rows};
 use crate::{Param, Row, StoreError, migrate};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,8 @@ const PG_CONNECTIONS: u32 = 12;
 /// A host that stopped in the middle of a transaction holds its row locks; below a chunk's lease, so that
 /// whoever takes the lease over finds them free.
 const PG_IDLE_IN_TRANSACTION_MS: &str = "20000";
-/// One that stopped in the middle of a COPY is not idle; its rows are waited for by whoever inserts the same.
+/// For a writer's statement, its wait for others' locks included. It does not end a COPY that waits for its client:
+/// PostgreSQL holds cancellation back while it reads one's data, so a host that stopped there keeps its locks.
 const PG_STATEMENT_MS: &str = "60000";
 /// Reports may take longer, and keep nobody from writing.
 const PG_BEGIN_READ: &str =
@@ -159,14 +160,7 @@ impl Db {
         let sql = sql.into();
         match &self.0 {
             Pools::Sqlite { readers, .. } => readers.look(&sql, params).await,
-            Pools::Postgres(pool) => {
-                let rows = bound(sql, params).fetch_all(pool).await;
-                Ok(rows
-                    .map_err(postgres_error)?
-                    .into_iter()
-                    .map(Row::Pg)
-                    .collect())
-            }
+            Pools::Postgres(pool) => postgres_rows(bound(sql, params).fetch_all(pool).await),
         }
     }
 

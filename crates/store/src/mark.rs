@@ -121,7 +121,12 @@ impl Witness {
         self.0.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// It may open a connection, and wait for another program that puts the log in order.
     pub(crate) fn look(&self) -> Result<Mark, StoreError> {
+        sqlite::aside(|| self.look_by_connection())
+    }
+
+    fn look_by_connection(&self) -> Result<Mark, StoreError> {
         let mut holder = self.holder();
         let connection = match holder.as_mut() {
             Some(connection) => connection,

@@ -119,16 +119,10 @@ impl Connections {
 
     async fn seat(&self) -> Result<Seat, StoreError> {
         let seats = Arc::clone(&self.0.seats);
-        let permit = match seats.try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let seats = Arc::clone(&self.0.seats);
-                tokio::time::timeout(ACQUIRE_TIMEOUT, seats.acquire_owned())
-                    .await
-                    .map_err(|_| unavailable("every connection is in use"))?
-                    .map_err(|_| unavailable("it was closed"))?
-            }
-        };
+        let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, seats.acquire_owned())
+            .await
+            .map_err(|_| unavailable("every connection is in use"))?
+            .map_err(|_| unavailable("it was closed"))?;
         let connection = match self.0.free(Vec::pop) {
             Some(connection) => connection,
             None => aside(|| open(&self.0.path, self.0.access))?,
@@ -166,9 +160,8 @@ impl Connections {
         sql: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        let seat = self.seat().await?;
-        consume_budget().await;
-        seat.fetch(sql, params)
+        // Taking a seat takes from the task's budget.
+        self.seat().await?.fetch(sql, params)
     }
 
     /// Folds the log into the database's file while others read and write.
@@ -309,7 +302,7 @@ impl Transaction {
 }
 
 /// Runs what takes long; other tasks of this thread go on meanwhile, where the runtime has other threads.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
@@ -399,6 +392,19 @@ mod tests {
             .expect("created");
         tx.commit().expect("committed");
         (writer, connections(folder, Access::Read, 2))
+    }
+
+    /// A task that counts how often it comes to its turn.
+    fn ticking() -> (Arc<AtomicU32>, tokio::task::JoinHandle<()>) {
+        let ticks = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&ticks);
+        let ticking = tokio::spawn(async move {
+            loop {
+                tokio::task::yield_now().await;
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        (ticks, ticking)
     }
 
     #[test]
@@ -501,16 +507,7 @@ mod tests {
     async fn many_short_statements_give_way_now_and_then() {
         let folder = tempfile::tempdir().expect("a folder");
         let (_, readers) = with_table(folder.path()).await;
-        let ticks = Arc::new(AtomicU32::new(0));
-        let ticking = tokio::spawn({
-            let ticks = Arc::clone(&ticks);
-            async move {
-                loop {
-                    tokio::task::yield_now().await;
-                    ticks.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
+        let (ticks, ticking) = ticking();
         let mut tx = readers.begin().await.expect("begun");
         for _ in 0..1_000 {
             tx.fetch("SELECT 1", NOTHING).await.expect("read");
@@ -529,16 +526,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (_, readers) = with_table(folder.path()).await;
         let counting = tokio::spawn(async move {
-            let ticks = Arc::new(AtomicU32::new(0));
-            let ticking = tokio::spawn({
-                let ticks = Arc::clone(&ticks);
-                async move {
-                    loop {
-                        tokio::task::yield_now().await;
-                        ticks.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
+            let (ticks, ticking) = ticking();
             let sql = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300000) \
                 SELECT count(*) FROM n";
             let mut meanwhile = Vec::new();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use coffer_domain::id::OrganizationId;
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres};
 
@@ -125,14 +125,7 @@ impl Tx {
         let sql = sql.into();
         match &mut self.on {
             On::Sqlite(tx) => tx.fetch(&sql, params).await,
-            On::Pg(tx) => {
-                let rows = bound(sql, params).fetch_all(&mut **tx).await;
-                Ok(rows
-                    .map_err(postgres_error)?
-                    .into_iter()
-                    .map(Row::Pg)
-                    .collect())
-            }
+            On::Pg(tx) => postgres_rows(bound(sql, params).fetch_all(&mut **tx).await),
         }
     }
 
@@ -206,4 +199,9 @@ pub(crate) fn bound(
         };
     }
     query
+}
+
+pub(crate) fn postgres_rows(found: sqlx::Result<Vec<PgRow>>) -> Result<Vec<Row>, StoreError> {
+    let found = found.map_err(postgres_error)?;
+    Ok(found.into_iter().map(Row::Pg).collect())
 }

@@ -1393,8 +1393,8 @@ async fn an_unknown_schema_is_refused(engine: Engine) {
     );
 }
 
-/// SQLite's locks go with their process. PostgreSQL ends the transaction of one that says nothing, within a statement or
-/// between two; reports are given their time.
+/// SQLite's locks go with their process. PostgreSQL ends the transaction of one that says nothing between two statements,
+/// and a statement that takes too long, unless it is a COPY that waits for its client; reports are given their time.
 async fn a_writer_that_stops_gives_its_locks_up(engine: Engine) {
     if engine == Engine::Sqlite {
         return;

@@ -98,28 +98,30 @@ where
     Ok((Latencies::of(times?.concat()), rate))
 }
 
+/// Pages added to a file, and made sure of.
+fn append(file: &mut File, pages: u32) -> Result<()> {
+    for _ in 0..pages {
+        file.write_all(&[7; 4096])?;
+    }
+    Ok(file.sync_data()?)
+}
+
 /// What one durable write costs on this disk: a page appended to a file and made sure of. No commit is faster.
 pub(super) fn fsyncs(folder: &Path, count: u32) -> Result<Latencies> {
-    let place = folder.join("bench.fsync");
-    let mut file = File::create(&place)?;
-    let page = [7; 4096];
+    let mut file = tempfile::tempfile_in(folder)?;
     let mut times = Vec::new();
     for _ in 0..count {
         let started = Instant::now();
-        file.write_all(&page)?;
-        file.sync_data()?;
+        append(&mut file, 1)?;
         times.push(started.elapsed());
     }
-    std::fs::remove_file(place)?;
     Ok(Latencies::of(times))
 }
 
 /// The pages that a wallet writes, made sure of at the wallets' rate by nothing else; each from the moment at which it
 /// was due, as a customer would wait for it.
 pub(super) async fn fsyncs_at_rate(folder: &Path, rate: u32, count: u32) -> Result<Latencies> {
-    let place = folder.join("bench.fsync");
-    let mut file = File::create(&place)?;
-    let page = [7; 4096];
+    let mut file = tempfile::tempfile_in(folder)?;
     let mut times = Vec::new();
     let mut clock = tokio::time::interval(Duration::from_secs(1) / rate);
     let mut ended = tokio::time::Instant::now();
@@ -131,13 +133,9 @@ pub(super) async fn fsyncs_at_rate(folder: &Path, rate: u32, count: u32) -> Resu
         } else {
             tokio::time::Instant::now()
         };
-        for _ in 0..PAGES_A_WALLET {
-            file.write_all(&page)?;
-        }
-        file.sync_data()?;
+        append(&mut file, PAGES_A_WALLET)?;
         ended = tokio::time::Instant::now();
         times.push(ended - begun);
     }
-    std::fs::remove_file(place)?;
     Ok(Latencies::of(times))
 }
