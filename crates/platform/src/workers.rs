@@ -1,9 +1,9 @@
-//! The background: chunks of batches, pools, hooks, the audit anchor, SQLite's log, leftovers.
+//! The background: chunks of batches, pools, hooks, the audit anchor, the database's upkeep, leftovers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_store::chunks;
+use coffer_store::{Engine, StoreError, chunks};
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,10 @@ const IDLE: Duration = Duration::from_millis(500);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 const FOLD_EVERY: Duration = Duration::from_millis(100);
+const LOOK_FOR_STALLED_EVERY: Duration = Duration::from_secs(3);
+/// As long as a transaction may be idle; with the pause above it is below a chunk's lease, so that whoever takes the lease over
+/// soon finds the locks free.
+const STALLED_AFTER: Duration = Duration::from_secs(20);
 const GAUGE_POOLS_EVERY: Duration = Duration::from_secs(15);
 const COLLECT_EVERY: Duration = Duration::from_secs(300);
 const HOOKS_EVERY: Duration = Duration::from_millis(500);
@@ -126,18 +130,34 @@ impl Platform {
         }
     }
 
-    /// Keeps SQLite's log from growing long; every process does this.
-    pub async fn run_log_folding(&self, stop: CancellationToken) {
+    /// Keeps SQLite's log from growing long, and stopped hosts from holding locks on PostgreSQL; every process does this.
+    pub async fn run_database_upkeep(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let pause = match self.0.db.fold_log().await {
-                Ok(()) => FOLD_EVERY,
+            let (done, pause) = match self.0.db.engine() {
+                Engine::Sqlite => (self.0.db.fold_log().await, FOLD_EVERY),
+                Engine::Postgres => (self.end_stalled().await, LOOK_FOR_STALLED_EVERY),
+            };
+            let pause = match done {
+                Ok(()) => pause,
                 Err(error) => {
-                    tracing::warn!(%error, "the database's log could not be folded into its file");
+                    tracing::warn!(%error, "the database's upkeep failed");
                     AFTER_FAILURE
                 }
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
+    }
+
+    async fn end_stalled(&self) -> Result<(), StoreError> {
+        let ended = self.0.db.end_stalled(STALLED_AFTER).await?;
+        if ended > 0 {
+            metrics::counter!("coffer_stalled_transactions_ended_total").increment(ended);
+            tracing::warn!(
+                ended,
+                "transactions of hosts that are silent held others up and were ended; look for a host that hangs"
+            );
+        }
+        Ok(())
     }
 
     /// Follows the audit chains, writes the anchor and the gauges, once a second; every process does this.

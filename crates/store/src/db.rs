@@ -8,7 +8,9 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::dialect::{check_settings, missing_guards, postgres_error, weak_settings};
+use crate::dialect::{
+    END_STALLED, check_settings, missing_guards, postgres_error, weak_settings,
+};
 use crate::mark::{Mark, Witness, postgres_mark};
 use crate::send_at_once::send_at_once;
 use crate::sqlite::{Access, Connections, FOLD_FROM};
@@ -35,7 +37,11 @@ enum Pools {
         folding: Connections,
         witness: Witness,
     },
-    Postgres(PgPool),
+    Postgres {
+        pool: PgPool,
+        /// One connection, which is free when all others wait for a lock.
+        upkeep: PgPool,
+    },
 }
 
 const READERS: u32 = 4;
@@ -43,8 +49,7 @@ const PG_CONNECTIONS: u32 = 12;
 /// A host that stopped in the middle of a transaction holds its row locks; below a chunk's lease, so that
 /// whoever takes the lease over finds them free.
 const PG_IDLE_IN_TRANSACTION_MS: &str = "20000";
-/// For a writer's statement, its wait for others' locks included. It does not end a COPY that waits for its client:
-/// PostgreSQL holds cancellation back while it reads one's data, so a host that stopped there keeps its locks.
+/// For a writer's statement, its wait for others' locks included.
 const PG_STATEMENT_MS: &str = "60000";
 /// Reports may take longer, and keep nobody from writing.
 const PG_BEGIN_READ: &str =
@@ -99,6 +104,10 @@ impl Db {
                 ("statement_timeout", PG_STATEMENT_MS),
             ]);
         let port = options.get_port();
+        let upkeep = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options.clone());
         let pool = PgPoolOptions::new()
             .max_connections(PG_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -111,14 +120,14 @@ impl Db {
             .connect_with(options)
             .await
             .map_err(postgres_error)?;
-        Ok(Self(Pools::Postgres(pool)))
+        Ok(Self(Pools::Postgres { pool, upkeep }))
     }
 
     #[must_use]
     pub fn engine(&self) -> Engine {
         match self.0 {
             Pools::Sqlite { .. } => Engine::Sqlite,
-            Pools::Postgres(_) => Engine::Postgres,
+            Pools::Postgres { .. } => Engine::Postgres,
         }
     }
 
@@ -132,7 +141,7 @@ impl Db {
                 tx.begun_at = witness.look_at_once();
                 Ok(tx)
             }
-            Pools::Postgres(pool) => {
+            Pools::Postgres { pool, .. } => {
                 let begun = pool.begin().await.map_err(postgres_error)?;
                 Ok(Tx::new(On::Pg(begun), false))
             }
@@ -143,7 +152,7 @@ impl Db {
     pub async fn read(&self) -> Result<Tx, StoreError> {
         match &self.0 {
             Pools::Sqlite { readers, .. } => Ok(Tx::new(On::Sqlite(readers.begin().await?), true)),
-            Pools::Postgres(pool) => {
+            Pools::Postgres { pool, .. } => {
                 let begun = pool.begin_with(PG_BEGIN_READ).await;
                 let begun = begun.map_err(postgres_error)?;
                 Ok(Tx::new(On::Pg(begun), true))
@@ -160,7 +169,7 @@ impl Db {
         let sql = sql.into();
         match &self.0 {
             Pools::Sqlite { readers, .. } => readers.look(&sql, params).await,
-            Pools::Postgres(pool) => postgres_rows(bound(sql, params).fetch_all(pool).await),
+            Pools::Postgres { pool, .. } => postgres_rows(bound(sql, params).fetch_all(pool).await),
         }
     }
 
@@ -169,7 +178,7 @@ impl Db {
     pub async fn mark(&self) -> Result<Mark, StoreError> {
         match &self.0 {
             Pools::Sqlite { witness, .. } => witness.look(),
-            Pools::Postgres(pool) => postgres_mark(pool).await,
+            Pools::Postgres { pool, .. } => postgres_mark(pool).await,
         }
     }
 
@@ -178,7 +187,7 @@ impl Db {
     pub fn mark_at_once(&self) -> Option<Mark> {
         match &self.0 {
             Pools::Sqlite { witness, .. } => witness.look_at_once(),
-            Pools::Postgres(_) => None,
+            Pools::Postgres { .. } => None,
         }
     }
 
@@ -198,6 +207,18 @@ impl Db {
             Some(pages) if pages >= FOLD_FROM => folding.fold().await,
             _ => Ok(()),
         }
+    }
+
+    /// Ends transactions on PostgreSQL that wait for a host that is silent while others have waited for their locks for
+    /// `after`; answers how many. SQLite's locks go with their process.
+    pub async fn end_stalled(&self, after: Duration) -> Result<u64, StoreError> {
+        let Pools::Postgres { upkeep, .. } = &self.0 else {
+            return Ok(0);
+        };
+        let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        let query = bound(END_STALLED.into(), &[Param::Int(after_ms)]);
+        let found = postgres_rows(query.fetch_all(upkeep).await)?;
+        found.first().map_or(Ok(0), |row| row.u64(0))
     }
 
     /// Settings that deserve a warning; the unsafe ones were refused on opening.
@@ -223,7 +244,10 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres { pool, upkeep } => {
+                upkeep.close().await;
+                pool.close().await;
+            }
         }
     }
 }

@@ -69,16 +69,31 @@ fn constraint(named: &str, message: &str) -> Constraint {
     }
 }
 
-/// SQLSTATE codes after which the same transaction may be run again; 57014 is a statement that waited for too long.
+/// SQLSTATE codes after which the same transaction may be run again.
 fn is_lost_race(code: &str) -> bool {
-    matches!(code, "40001" | "40P01" | "55P03" | "57014")
+    matches!(code, "40001" | "40P01" | "55P03")
 }
 
-/// Shut down, out of space or connections, or read-only: SQLSTATE 53xxx, 57Pxx, 08xxx, 25006.
+/// Shut down, out of space or connections, read-only, or too slow for a statement's time-out: SQLSTATE 53xxx, 57Pxx,
+/// 08xxx, 25006, 57014.
 fn is_unavailable(code: &str) -> bool {
     let class = |class: &&str| code.len() == 5 && code.starts_with(*class);
-    ["53", "57P", "08"].iter().any(class) || code == "25006"
+    ["53", "57P", "08"].iter().any(class) || matches!(code, "25006" | "57014")
 }
+
+/// Ends the backends of this program that wait in a statement for their client, a host that was stopped or is gone,
+/// while others have waited for their locks for `$1` milliseconds; answers how many. Time-outs do not reach them: PostgreSQL
+/// holds cancellation back while it reads a client's data. Their transaction is rolled back, and the host learns it when
+/// it wakes.
+pub(crate) const END_STALLED: &str = "SELECT COUNT(*) FROM (\
+    SELECT DISTINCT holder.pid FROM pg_stat_activity AS waiter \
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiter.pid)) AS held(pid) \
+    JOIN pg_stat_activity AS holder ON holder.pid = held.pid \
+    WHERE waiter.wait_event_type = 'Lock' AND waiter.application_name = 'coffer' AND waiter.datname = current_database() \
+    AND holder.application_name = 'coffer' AND holder.datname = current_database() AND holder.usename = current_user \
+    AND holder.state = 'active' AND holder.wait_event_type = 'Client' \
+    AND GREATEST(waiter.query_start, holder.query_start) < clock_timestamp() - $1 * interval '1 millisecond'\
+    ) AS stalled WHERE pg_terminate_backend(pid)";
 
 pub(crate) fn postgres_error(error: sqlx::Error) -> StoreError {
     let text = error.to_string();
@@ -223,7 +238,7 @@ mod tests {
         for (code, race, down) in [
             ("40001", true, false),
             ("40P01", true, false),
-            ("57014", true, false),
+            ("57014", false, true),
             ("53100", false, true),
             ("57P01", false, true),
             ("25006", false, true),

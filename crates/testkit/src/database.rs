@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -32,6 +33,16 @@ impl TestDatabase {
                 url: create_on_server().await,
             },
         }
+    }
+
+    /// A connection of its own to a database on PostgreSQL, under a program's name.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn connect_as(&self, program: &str) -> PgConnection {
+        let options: PgConnectOptions = self.url.parse().expect("a URL");
+        let connected = options.application_name(program).connect().await;
+        connected.expect("the server answers")
     }
 
     /// Runs statements as the database's owner could behind Coffer's back.

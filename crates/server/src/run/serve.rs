@@ -90,10 +90,10 @@ async fn with_signer(
     background.spawn(spawn_kept(
         async move { telling.run_event_feed(until).await },
     ));
-    let (folding, until) = (platform.clone(), stop.clone());
-    background.spawn(spawn_kept(
-        async move { folding.run_log_folding(until).await },
-    ));
+    let (keeping, until) = (platform.clone(), stop.clone());
+    background.spawn(spawn_kept(async move {
+        keeping.run_database_upkeep(until).await;
+    }));
     let (alarming, until) = (platform.clone(), stop.clone());
     background.spawn(spawn_kept(async move { alarming.run_alarms(until).await }));
     if works {

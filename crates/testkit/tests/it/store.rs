@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use coffer_domain::address::{AddressKind, AddressKinds, AddressPayload, BitcoinNetwork};
 use coffer_domain::batch::{Batch, BatchState, OnError};
@@ -29,6 +30,7 @@ use coffer_store::{
     bulk, drills, hook_jobs, idempotency, organizations, pools, vaults, wallets,
 };
 use coffer_testkit::{Engine, TestDatabase};
+use sqlx::Connection as _;
 
 use crate::scene::{external_id, on_both_engines, until};
 
@@ -50,6 +52,7 @@ on_both_engines!(
     a_commit_outlives_its_caller,
     a_reader_sees_one_moment,
     a_writer_that_stops_gives_its_locks_up,
+    a_writer_that_stops_while_it_sends_is_ended,
     addresses_are_found_in_every_run,
     an_address_index_without_runs_is_carried_over,
     an_unknown_schema_is_refused,
@@ -1394,7 +1397,7 @@ async fn an_unknown_schema_is_refused(engine: Engine) {
 }
 
 /// SQLite's locks go with their process. PostgreSQL ends the transaction of one that says nothing between two statements,
-/// and a statement that takes too long, unless it is a COPY that waits for its client; reports are given their time.
+/// and a statement that takes too long; reports are given their time.
 async fn a_writer_that_stops_gives_its_locks_up(engine: Engine) {
     if engine == Engine::Sqlite {
         return;
@@ -1417,7 +1420,84 @@ async fn a_writer_that_stops_gives_its_locks_up(engine: Engine) {
     let short = "SET LOCAL statement_timeout = 50";
     tx.execute(short, &[]).await.expect("set");
     let waited = tx.execute("SELECT pg_sleep(20)", &[]).await;
-    assert!(matches!(waited, Err(StoreError::Retry(_))), "{waited:?}");
+    assert!(
+        matches!(waited, Err(StoreError::Unavailable(_))),
+        "{waited:?}"
+    );
+}
+
+/// One that stops in the middle of a COPY is reached by no time-out: it is ended while others wait for it, and nobody else is.
+async fn a_writer_that_stops_while_it_sends_is_ended(engine: Engine) {
+    const AT_ONCE: Duration = Duration::from_millis(1);
+    const NOT_YET: Duration = Duration::from_secs(600);
+    let folder = folder();
+    let database = TestDatabase::create(engine, folder.path()).await;
+    let db = Db::open(&database.url).await.expect("opens");
+    if engine == Engine::Sqlite {
+        assert_eq!(db.end_stalled(AT_ONCE).await.expect("nothing to do"), 0);
+        return;
+    }
+    database
+        .tamper("CREATE TABLE theirs (n BIGINT PRIMARY KEY)")
+        .await;
+    // More than the server keeps before it inserts.
+    let rows: String = (0..20_000).map(|n| format!("{n}\n")).collect();
+    let once = async |what: &str, from: &str| {
+        until(what, || async {
+            let sql = format!("SELECT COUNT(*) FROM {from} AND datname = current_database()");
+            let found = db.look(sql, &[]).await.expect("reads");
+            (found[0].u64(0).expect("a number") == 1).then_some(())
+        })
+        .await;
+    };
+    let waits = async || {
+        let lock = "pg_stat_activity WHERE wait_event_type = 'Lock'";
+        once("the other waits for a lock", lock).await;
+        // Longer than `AT_ONCE`.
+        db.look("SELECT pg_sleep(0.1)", &[]).await.expect("sleeps");
+    };
+    let write = async |db: Db| {
+        let mut tx = db.write().await.expect("begins");
+        tx.execute("INSERT INTO theirs VALUES (5)", &[]).await?;
+        tx.commit().await
+    };
+
+    for (name, is_ours) in [("coffer", true), ("psql", false)] {
+        let mut holder = database.connect_as(name).await;
+        let mut theirs = holder.begin().await.expect("begins");
+        let copy = theirs.copy_in_raw("COPY theirs FROM STDIN").await;
+        let mut copy = copy.expect("begins");
+        copy.send(rows.as_bytes()).await.expect("sent");
+        let inserted = "pg_stat_progress_copy WHERE tuples_processed > 10000";
+        once("rows are inserted", inserted).await;
+        let writing = tokio::spawn(write(db.clone()));
+        waits().await;
+        assert_eq!(db.end_stalled(NOT_YET).await.expect("looks"), 0);
+        let ended = db.end_stalled(AT_ONCE).await.expect("looks");
+        assert_eq!(ended, u64::from(is_ours), "{name}");
+        let finished = copy.finish().await;
+        assert_eq!(finished.is_err(), is_ours, "{name}: {finished:?}");
+        drop(theirs);
+        drop(holder);
+        writing.await.expect("runs").expect("is written");
+        assert_eq!(db.end_stalled(AT_ONCE).await.expect("looks"), 0);
+        database.tamper("DELETE FROM theirs").await;
+    }
+
+    // Slow, but not silent.
+    let mut holder = database.connect_as("coffer").await;
+    let busy = tokio::spawn(async move {
+        sqlx::raw_sql("BEGIN; INSERT INTO theirs VALUES (5); SELECT pg_sleep(2); ROLLBACK")
+            .execute(&mut holder)
+            .await
+    });
+    let sleeps = "pg_stat_activity WHERE wait_event = 'PgSleep'";
+    once("the other has its lock", sleeps).await;
+    let writing = tokio::spawn(write(db.clone()));
+    waits().await;
+    assert_eq!(db.end_stalled(AT_ONCE).await.expect("looks"), 0);
+    busy.await.expect("runs").expect("is not ended");
+    writing.await.expect("runs").expect("is written");
 }
 
 async fn unsafe_settings_are_refused(engine: Engine) {

@@ -121,8 +121,9 @@ async fn two_secrets_sign_until_the_overlap_ends(engine: Engine) {
     let receiver = Receiver::start().await;
     let created = site.webhook(&receiver).await;
     let id = created.view.webhook.id;
-    let notifier = Notifier::start(site.platform());
+    // A notifier that runs already may send one event more as it knew the webhook.
     let second = rotated(&site, site.platform(), id, 2).await;
+    let notifier = Notifier::start(site.platform());
     site.wallet("during").await;
     site.told(id).await;
     let during = receiver.events();
