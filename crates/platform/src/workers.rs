@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_store::{Engine, StoreError, chunks};
+use coffer_store::{SilentHosts, StoreError, chunks};
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +17,10 @@ const IDLE: Duration = Duration::from_millis(500);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 const FOLD_EVERY: Duration = Duration::from_millis(100);
-const LOOK_FOR_STALLED_EVERY: Duration = Duration::from_secs(3);
-/// As long as a transaction may be idle; with the pause above it is below a chunk's lease, so that whoever takes the lease over
-/// soon finds the locks free.
-const STALLED_AFTER: Duration = Duration::from_secs(20);
+const LOOK_FOR_SILENT_EVERY: Duration = Duration::from_secs(3);
+/// As long as a transaction may be idle; with the pause it is below a chunk's lease, so that whoever takes the lease over
+/// finds the locks free.
+const SILENT_FOR: Duration = Duration::from_secs(20);
 const GAUGE_POOLS_EVERY: Duration = Duration::from_secs(15);
 const COLLECT_EVERY: Duration = Duration::from_secs(300);
 const HOOKS_EVERY: Duration = Duration::from_millis(500);
@@ -130,12 +130,14 @@ impl Platform {
         }
     }
 
-    /// Keeps SQLite's log from growing long, and stopped hosts from holding locks on PostgreSQL; every process does this.
+    /// Keeps SQLite's log from growing long, and hosts that fell silent from holding locks on PostgreSQL; every process
+    /// does this.
     pub async fn run_database_upkeep(&self, stop: CancellationToken) {
+        let mut silent_hosts = self.0.db.silent_hosts();
         while !stop.is_cancelled() {
-            let (done, pause) = match self.0.db.engine() {
-                Engine::Sqlite => (self.0.db.fold_log().await, FOLD_EVERY),
-                Engine::Postgres => (self.end_stalled().await, LOOK_FOR_STALLED_EVERY),
+            let (done, pause) = match &mut silent_hosts {
+                None => (self.0.db.fold_log().await, FOLD_EVERY),
+                Some(hosts) => (end_silent(hosts).await, LOOK_FOR_SILENT_EVERY),
             };
             let pause = match done {
                 Ok(()) => pause,
@@ -146,18 +148,6 @@ impl Platform {
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
-    }
-
-    async fn end_stalled(&self) -> Result<(), StoreError> {
-        let ended = self.0.db.end_stalled(STALLED_AFTER).await?;
-        if ended > 0 {
-            metrics::counter!("coffer_stalled_transactions_ended_total").increment(ended);
-            tracing::warn!(
-                ended,
-                "transactions of hosts that are silent held others up and were ended; look for a host that hangs"
-            );
-        }
-        Ok(())
     }
 
     /// Follows the audit chains, writes the anchor and the gauges, once a second; every process does this.
@@ -230,4 +220,17 @@ impl Platform {
         }
         Ok(())
     }
+}
+
+async fn end_silent(hosts: &mut SilentHosts) -> Result<(), StoreError> {
+    let ended = hosts.end(SILENT_FOR).await?;
+    if ended > 0 {
+        metrics::counter!("coffer_silent_transactions_ended_total").increment(ended);
+        tracing::warn!(
+            ended,
+            "transactions whose host fell silent were ended, and their locks with them; look for a host that hangs or \
+             that the network does not reach"
+        );
+    }
+    Ok(())
 }

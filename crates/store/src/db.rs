@@ -8,11 +8,10 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::dialect::{
-    END_STALLED, check_settings, missing_guards, postgres_error, weak_settings,
-};
+use crate::dialect::{check_settings, missing_guards, postgres_error, weak_settings};
 use crate::mark::{Mark, Witness, postgres_mark};
 use crate::send_at_once::send_at_once;
+use crate::silent_hosts::SilentHosts;
 use crate::sqlite::{Access, Connections, FOLD_FROM};
 use crate::tx::{On, Tx, bound, postgres_rows};
 use crate::{Param, Row, StoreError, migrate};
@@ -209,16 +208,13 @@ impl Db {
         }
     }
 
-    /// Ends transactions on PostgreSQL that wait for a host that is silent while others have waited for their locks for
-    /// `after`; answers how many. SQLite's locks go with their process.
-    pub async fn end_stalled(&self, after: Duration) -> Result<u64, StoreError> {
-        let Pools::Postgres { upkeep, .. } = &self.0 else {
-            return Ok(0);
-        };
-        let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-        let query = bound(END_STALLED.into(), &[Param::Int(after_ms)]);
-        let found = postgres_rows(query.fetch_all(upkeep).await)?;
-        found.first().map_or(Ok(0), |row| row.u64(0))
+    /// What ends transactions of silent hosts; `None` on SQLite, whose locks go with their process.
+    #[must_use]
+    pub fn silent_hosts(&self) -> Option<SilentHosts> {
+        match &self.0 {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres { upkeep, .. } => Some(SilentHosts::new(upkeep.clone())),
+        }
     }
 
     /// Settings that deserve a warning; the unsafe ones were refused on opening.

@@ -81,20 +81,6 @@ fn is_unavailable(code: &str) -> bool {
     ["53", "57P", "08"].iter().any(class) || matches!(code, "25006" | "57014")
 }
 
-/// Ends the backends of this program that wait in a statement for their client, a host that was stopped or is gone,
-/// while others have waited for their locks for `$1` milliseconds; answers how many. Time-outs do not reach them: PostgreSQL
-/// holds cancellation back while it reads a client's data. Their transaction is rolled back, and the host learns it when
-/// it wakes.
-pub(crate) const END_STALLED: &str = "SELECT COUNT(*) FROM (\
-    SELECT DISTINCT holder.pid FROM pg_stat_activity AS waiter \
-    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiter.pid)) AS held(pid) \
-    JOIN pg_stat_activity AS holder ON holder.pid = held.pid \
-    WHERE waiter.wait_event_type = 'Lock' AND waiter.application_name = 'coffer' AND waiter.datname = current_database() \
-    AND holder.application_name = 'coffer' AND holder.datname = current_database() AND holder.usename = current_user \
-    AND holder.state = 'active' AND holder.wait_event_type = 'Client' \
-    AND GREATEST(waiter.query_start, holder.query_start) < clock_timestamp() - $1 * interval '1 millisecond'\
-    ) AS stalled WHERE pg_terminate_backend(pid)";
-
 pub(crate) fn postgres_error(error: sqlx::Error) -> StoreError {
     let text = error.to_string();
     match &error {
@@ -140,6 +126,9 @@ pub(crate) fn sqlite_error(error: rusqlite::Error) -> StoreError {
     }
 }
 
+/// The first version that tells how far a COPY is.
+const POSTGRES_LEAST: i64 = 140_000;
+
 /// Refuses settings under which an acknowledged commit could be lost.
 pub(crate) async fn check_settings(tx: &mut Tx) -> Result<(), StoreError> {
     let refuse = |setting: &str| Err(StoreError::UnsafeSetting(setting.to_owned()));
@@ -159,6 +148,10 @@ pub(crate) async fn check_settings(tx: &mut Tx) -> Result<(), StoreError> {
             }
         }
         Engine::Postgres => {
+            let version = "SELECT current_setting('server_version_num')::bigint";
+            if tx.fetch_int(version).await? < POSTGRES_LEAST {
+                return refuse("this PostgreSQL is older than 14; upgrade it");
+            }
             if tx
                 .fetch_text("SELECT current_setting('synchronous_commit')")
                 .await?

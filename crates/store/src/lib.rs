@@ -37,6 +37,7 @@ pub mod reconciliations;
 pub mod rescans;
 mod row;
 mod send_at_once;
+mod silent_hosts;
 pub mod sink_cursors;
 pub mod snapshots;
 mod sqlite;
@@ -55,6 +56,7 @@ pub use db::{Db, Engine};
 pub use error::{Constraint, StoreError};
 pub use mark::Mark;
 pub use row::{Param, Row};
+pub use silent_hosts::SilentHosts;
 pub use tx::Tx;
 
 /// A stored value with the MAC that `platform` put on it.

@@ -9,6 +9,7 @@
 //! Not covered: the loss of what was written but not synced (a power cut); a process's death loses no
 //! page cache.
 
+mod dead_wire;
 mod input;
 mod life;
 mod plan;

@@ -1,13 +1,15 @@
 //! A server stopped (SIGSTOP) in the middle of its work for longer than a lease, and another that takes over.
 //!
-//! The stopped one wakes up with chunks that are no longer its own; the fencing token must refuse what it
-//! then tries to write, and it must go on living.
+//! One of its chunks is derived and not yet written: it wakes up with a chunk that is no longer its own, and the fencing token
+//! must refuse what it then tries to write. Another one is half sent to the database, which keeps that chunk's row locked
+//! until somebody ends the transaction. The server must go on living.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
+use super::dead_wire::DeadWire;
 use super::input::Input;
 use super::work::CHAINS;
 use crate::serving::{Api, ApiError, Programs, Server, Site};
@@ -16,10 +18,13 @@ const WITHIN: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(programs: &Programs, site: &Site, input: &Input) -> Result<Vec<u8>> {
-    let other_site = site.second_host()?;
+    let wire = DeadWire::to(&site.database_url).await?;
+    let mut first_site = site.second_host()?;
+    first_site.database_url.clone_from(&wire.url);
     // The second chunk stalls until long after the stop, which so finds a lease held and work in hand; the time
     // spent stopped counts.
-    let mut first = Server::start(programs, site, Some("chunk.verified:2:sleep=20000")).await?;
+    let mut first =
+        Server::start(programs, &first_site, Some("chunk.verified:2:sleep=20000")).await?;
     let api = Api::new(&first.url, &site.token)?;
     let batch = api
         .upload(input.csv.clone(), CHAINS, "the-one-upload")
@@ -30,11 +35,11 @@ pub(super) async fn run(programs: &Programs, site: &Site, input: &Input) -> Resu
         .to_owned();
     let path = format!("/v1/batches/{id}");
     wait(&api, &path, |batch| {
-        batch["chunks_done"].as_u64() >= Some(1)
+        batch["chunks_done"].as_u64() >= Some(1) && wire.is_dead()
     })
     .await?;
     first.signal(Signal::STOP);
-    let second = Server::start(programs, &other_site, None).await?;
+    let second = Server::start(programs, site, None).await?;
     let other = Api::new(&second.url, &site.token)?;
     let before = other.get(&path).await?;
     ensure!(
