@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_store::{SilentHosts, StoreError, chunks};
+use coffer_store::{SILENT_FOR, SilentHosts, StoreError, chunks};
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
@@ -18,9 +18,6 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 const FOLD_EVERY: Duration = Duration::from_millis(100);
 const LOOK_FOR_SILENT_EVERY: Duration = Duration::from_secs(3);
-/// As long as a transaction may be idle; with the pause it is below a chunk's lease, so that whoever takes the lease over
-/// finds the locks free.
-const SILENT_FOR: Duration = Duration::from_secs(20);
 const GAUGE_POOLS_EVERY: Duration = Duration::from_secs(15);
 const COLLECT_EVERY: Duration = Duration::from_secs(300);
 const HOOKS_EVERY: Duration = Duration::from_millis(500);
@@ -223,7 +220,7 @@ impl Platform {
 }
 
 async fn end_silent(hosts: &mut SilentHosts) -> Result<(), StoreError> {
-    let ended = hosts.end(SILENT_FOR).await?;
+    let ended = hosts.end_transactions(SILENT_FOR).await?;
     if ended > 0 {
         metrics::counter!("coffer_silent_transactions_ended_total").increment(ended);
         tracing::warn!(

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::dialect::{check_settings, missing_guards, postgres_error, weak_settings};
 use crate::mark::{Mark, Witness, postgres_mark};
 use crate::send_at_once::send_at_once;
-use crate::silent_hosts::SilentHosts;
+use crate::silent_hosts::{SILENT_FOR, SilentHosts};
 use crate::sqlite::{Access, Connections, FOLD_FROM};
 use crate::tx::{On, Tx, bound, postgres_rows};
 use crate::{Param, Row, StoreError, migrate};
@@ -45,9 +45,6 @@ enum Pools {
 
 const READERS: u32 = 4;
 const PG_CONNECTIONS: u32 = 12;
-/// A host that stopped in the middle of a transaction holds its row locks; below a chunk's lease, so that
-/// whoever takes the lease over finds them free.
-const PG_IDLE_IN_TRANSACTION_MS: &str = "20000";
 /// For a writer's statement, its wait for others' locks included.
 const PG_STATEMENT_MS: &str = "60000";
 /// Reports may take longer, and keep nobody from writing.
@@ -98,7 +95,7 @@ impl Db {
             .options([
                 (
                     "idle_in_transaction_session_timeout",
-                    PG_IDLE_IN_TRANSACTION_MS,
+                    SILENT_FOR.as_millis().to_string().as_str(),
                 ),
                 ("statement_timeout", PG_STATEMENT_MS),
             ]);

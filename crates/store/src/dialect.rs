@@ -129,7 +129,7 @@ pub(crate) fn sqlite_error(error: rusqlite::Error) -> StoreError {
 /// The first version that tells how far a COPY is.
 const POSTGRES_LEAST: i64 = 140_000;
 
-/// Refuses settings under which an acknowledged commit could be lost.
+/// Refuses a server that is too old, and settings under which an acknowledged commit could be lost.
 pub(crate) async fn check_settings(tx: &mut Tx) -> Result<(), StoreError> {
     let refuse = |setting: &str| Err(StoreError::UnsafeSetting(setting.to_owned()));
     match tx.engine() {
@@ -150,7 +150,8 @@ pub(crate) async fn check_settings(tx: &mut Tx) -> Result<(), StoreError> {
         Engine::Postgres => {
             let version = "SELECT current_setting('server_version_num')::bigint";
             if tx.fetch_int(version).await? < POSTGRES_LEAST {
-                return refuse("this PostgreSQL is older than 14; upgrade it");
+                let text = "this PostgreSQL is older than 14; upgrade it";
+                return Err(StoreError::Other(text.to_owned()));
             }
             if tx
                 .fetch_text("SELECT current_setting('synchronous_commit')")

@@ -4,7 +4,8 @@
 //! constraint, a serialization failure and a lost commit are told apart in [`StoreError`]; a schema
 //! newer than this program is refused.
 //! Deliberately not here: seals and audit rules (`platform` makes and checks them; this room stores
-//! their bytes), and any decision. SQL that the engines do not share lives in `dialect.rs` alone.
+//! their bytes), and any decision. SQL that the engines do not share lives in `dialect.rs`, or in the file of what one
+//! engine alone needs.
 //! Cost: SQLite has one writer at a time; bulk inserts go through [`bulk`].
 
 pub mod addresses;
@@ -56,7 +57,7 @@ pub use db::{Db, Engine};
 pub use error::{Constraint, StoreError};
 pub use mark::Mark;
 pub use row::{Param, Row};
-pub use silent_hosts::SilentHosts;
+pub use silent_hosts::{SILENT_FOR, SilentHosts};
 pub use tx::Tx;
 
 /// A stored value with the MAC that `platform` put on it.

@@ -13,15 +13,19 @@ use sqlx::PgPool;
 use crate::tx::{bound, postgres_rows};
 use crate::{Param, StoreError};
 
+/// How long a host may say nothing in the middle of a transaction, in a statement as between two. With the pause between two
+/// looks it is below a chunk's lease, so that whoever takes the lease over finds the locks free.
+pub const SILENT_FOR: Duration = Duration::from_secs(20);
+
 /// Ours, with changes or row locks, in a statement, waiting for their client; and how far a COPY among them is.
-const WAITING: &str = "SELECT a.pid::bigint, EXTRACT(EPOCH FROM a.query_start)::text, COALESCE(p.bytes_processed, 0) \
+const WAITING: &str = "SELECT a.pid::bigint, a.query_start::text, COALESCE(p.bytes_processed, 0) \
     FROM pg_stat_activity AS a LEFT JOIN pg_stat_progress_copy AS p ON p.pid = a.pid \
-    WHERE a.application_name = 'coffer' AND a.datname = current_database() AND a.usename = current_user \
+    WHERE a.application_name = current_setting('application_name') AND a.datname = current_database() AND a.usename = current_user \
     AND a.backend_xid IS NOT NULL AND a.state = 'active' AND a.wait_event_type = 'Client'";
 /// Only while it is still in that statement. A FILTER sees what passed WHERE and nothing else; in WHERE, the server might end
 /// a backend before it compares.
 const END: &str = "SELECT COUNT(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_stat_activity AS a \
-    WHERE a.pid = $1 AND EXTRACT(EPOCH FROM a.query_start)::text = $2";
+    WHERE a.pid = $1 AND a.query_start::text = $2";
 
 /// A statement of a backend: its process and when it began.
 type Statement = (i64, String);
@@ -33,7 +37,6 @@ pub struct SilentHosts {
     seen: HashMap<Statement, Seen>,
 }
 
-#[derive(Clone, Copy)]
 struct Seen {
     bytes: i64,
     since: Instant,
@@ -47,9 +50,9 @@ impl SilentHosts {
         }
     }
 
-    /// Looks once, and ends transactions that have waited for their host at each look for `after`, without a byte
-    /// between them; answers how many.
-    pub async fn end(&mut self, after: Duration) -> Result<u64, StoreError> {
+    /// Looks once, and ends transactions that have waited for their host at each look for `after`, two at least, without a
+    /// byte between them; answers how many.
+    pub async fn end_transactions(&mut self, after: Duration) -> Result<u64, StoreError> {
         let found = postgres_rows(bound(WAITING.into(), &[]).fetch_all(&self.pool).await)?;
         let now = Instant::now();
         let before = std::mem::take(&mut self.seen);
@@ -57,17 +60,16 @@ impl SilentHosts {
         for row in found {
             let statement = (row.int(0)?, row.text(1)?);
             let bytes = row.int(2)?;
-            let seen = before.get(&statement).copied();
-            let seen = seen.filter(|seen| seen.bytes == bytes);
-            let seen = seen.unwrap_or(Seen { bytes, since: now });
-            if seen.since < now && now - seen.since >= after {
+            let seen = before.get(&statement).filter(|seen| seen.bytes == bytes);
+            let since = seen.map_or(now, |seen| seen.since);
+            if seen.is_some() && now - since >= after {
                 let params = [Param::Int(statement.0), Param::Text(&statement.1)];
                 let done = bound(END.into(), &params).fetch_all(&self.pool).await;
                 ended += postgres_rows(done)?
                     .first()
                     .map_or(Ok(0), |row| row.u64(0))?;
             } else {
-                self.seen.insert(statement, seen);
+                self.seen.insert(statement, Seen { bytes, since });
             }
         }
         Ok(ended)

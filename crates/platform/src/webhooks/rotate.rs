@@ -23,7 +23,8 @@ pub struct RotatedSecret {
 }
 
 impl Platform {
-    /// With an overlap of 0 the old secret signs nothing more at once. The answer that is kept under an idempotency key
+    /// With an overlap of 0 the old secret signs nothing more, but for what a running notifier sends before it looks at the
+    /// webhook again, a second at most. The answer that is kept under an idempotency key
     /// must not hold the secret.
     pub async fn rotate_webhook_secret(
         &self,

@@ -1457,12 +1457,24 @@ async fn a_writer_that_stops_while_it_sends_is_ended(engine: Engine) {
         let copy = connection.copy_in_raw("COPY theirs FROM STDIN").await;
         let mut copy = copy.expect("begins");
         waits(0).await;
-        assert_eq!(hosts.end(NOW).await.expect("looks"), 0, "seen once");
+        assert_eq!(
+            hosts.end_transactions(NOW).await.expect("looks"),
+            0,
+            "seen once"
+        );
         copy.send("2\n".as_bytes()).await.expect("sent");
         waits(2).await;
-        assert_eq!(hosts.end(NOW).await.expect("looks"), 0, "it goes on");
-        assert_eq!(hosts.end(LATER).await.expect("looks"), 0, "not yet");
-        let ended = hosts.end(NOW).await.expect("looks");
+        assert_eq!(
+            hosts.end_transactions(NOW).await.expect("looks"),
+            0,
+            "it goes on"
+        );
+        assert_eq!(
+            hosts.end_transactions(LATER).await.expect("looks"),
+            0,
+            "not yet"
+        );
+        let ended = hosts.end_transactions(NOW).await.expect("looks");
         assert_eq!(ended, u64::from(is_ours), "{program}");
         let finished = copy.finish().await;
         assert_eq!(finished.is_err(), is_ours, "{program}: {finished:?}");
@@ -1481,7 +1493,7 @@ async fn a_writer_that_stops_while_it_sends_is_ended(engine: Engine) {
             .await
     });
     while !busy.is_finished() {
-        assert_eq!(hosts.end(NOW).await.expect("looks"), 0);
+        assert_eq!(hosts.end_transactions(NOW).await.expect("looks"), 0);
     }
     busy.await.expect("runs").expect("is not ended");
 }
