@@ -24,6 +24,7 @@ pub mod programs;
 pub mod receiver;
 pub mod serving;
 pub mod simulate;
+mod wire;
 
 pub use anvil::Anvil;
 pub use brokers::BrokerServer;
@@ -32,3 +33,4 @@ pub use double_source::DoubleSource;
 pub use faults::FaultySigner;
 pub use installation::{Installation, MNEMONIC, ManualClock};
 pub use lying_node::LyingNode;
+pub use wire::{Passes, Way, Wire};

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coffer_brokers::{BrokerError, SinkBroker, SourceBroker};
-use coffer_testkit::BrokerServer;
+use coffer_testkit::{BrokerServer, Wire};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -246,10 +246,10 @@ async fn a_paused_broker_is_given_up_in_time_and_taken_up_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmations_that_never_come_make_the_same_events_come_again() {
-    let listener = Proxy::listener().await;
+    let listener = Wire::listener().await;
     let port = listener.local_addr().expect("it listens").port();
     let broker = BrokerServer::kafka_behind(port).await.expect("tansu");
-    let proxy = Proxy::start(listener, broker.address()).await;
+    let proxy = Proxy::start(listener, broker.address());
     let mut sink = sink(&to(&proxy.address())).await;
     sink.publish(&events(10, 5)).await.expect("published");
     proxy.swallow_answers(true);

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coffer_brokers::{BrokerError, SinkBroker, SourceBroker};
-use coffer_testkit::BrokerServer;
+use coffer_testkit::{BrokerServer, Wire};
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
@@ -228,7 +228,7 @@ async fn a_paused_broker_is_given_up_in_time_and_taken_up_again() {
 /// How many of these messages, of which no confirmation ever arrives, are sent all the same.
 async fn sent_without_confirmation(objects: usize) -> u32 {
     let broker = broker().await;
-    let proxy = Proxy::start(Proxy::listener().await, broker.address()).await;
+    let proxy = Proxy::start(Wire::listener().await, broker.address());
     let mut sink = sink(&to(&proxy.address())).await;
     proxy.swallow_answers(true);
     let error = sink
